@@ -1,0 +1,45 @@
+#pragma once
+
+#include "core_only.hpp"
+
+#include <cstdint>
+#include <ctime>
+
+namespace timeshard {
+
+/// A reading of a wall clock: whole ms since 1970 (UTC, leap seconds not
+/// counted) and the ns that have passed within that millisecond. Kept apart
+/// because ns since 1970 in one 64-bit number end in the year 2262.
+struct ClockReading
+{
+    std::int64_t milliseconds;
+    std::int32_t nanoseconds;
+};
+
+/// The computer's wall clock. A template parameter of the generator, so that
+/// tests can put a clock of their own in its place.
+///
+/// clock_gettime is answered by the vDSO without a system call, and the vDSO
+/// orders its reading after earlier loads (rdtsc_ordered in Linux), which the
+/// generator relies on: it loads the state before it reads the clock.
+struct SystemClock
+{
+    static ClockReading Now()
+    {
+        std::timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return {std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000,
+                static_cast<std::int32_t>(now.tv_nsec % 1000000)};
+    }
+};
+
+/// Nanoseconds on a clock that no one sets, for measuring how long a wait has
+/// lasted while the wall clock is in doubt.
+inline std::int64_t MonotonicNanoseconds()
+{
+    std::timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
+}
+
+} // namespace timeshard

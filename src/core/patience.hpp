@@ -1,0 +1,65 @@
+#pragma once
+
+#include "generator.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace timeshard {
+
+/// Decides, for the length of one call, whether to wait for the clock or to
+/// refuse.
+///
+/// - A gap below 1 ms is waited out: two processors' clocks can show one at a
+///   tick.
+/// - A larger gap is waited out if it is within the limit, else refused.
+/// - Waiting for one millisecond ends when it has lasted longer than a sound
+///   clock can need, so that a clock that is set back again and again, or
+///   stands still, cannot hold a call for ever.
+///
+/// The last bound is 9/8 of the limit, because chrony slews a clock by up to
+/// 1/12 (its default maxslewrate of 83333 ppm) and a gap then takes that much
+/// longer to close, and 10 ms more for a clock that has just begun to move.
+/// It is judged by a monotonic reading taken *before* the attempt: a process
+/// that was stopped after it cannot blame the clock.
+class Patience
+{
+public:
+    /// `limit_ms`: the setting timeshard.max_clock_wait, 0 to 60,000.
+    constexpr explicit Patience(std::int64_t limit_ms)
+        : limit_ns_(limit_ms * kNanosecondsPerMillisecond),
+          bound_ns_(limit_ns_ / 8 * 9 + 10 * kNanosecondsPerMillisecond)
+    {}
+
+    /// True if the call should wait after `step`, which is kExhausted or
+    /// kBehind; false if it should refuse. `attempted_ns` is the monotonic
+    /// time read just before the attempt that gave the step.
+    constexpr bool ShouldWait(const Step &step, std::int64_t attempted_ns)
+    {
+        const std::int64_t gap_limit_ns = std::max(limit_ns_, kNanosecondsPerMillisecond - 1);
+        if (step.status == Status::kBehind && step.gap_ns > gap_limit_ns)
+            return false;
+        if (!waiting_ || OffsetOf(step.word) != awaited_offset_) {
+            waiting_ = true;
+            awaited_offset_ = OffsetOf(step.word);
+            since_ns_ = attempted_ns;
+            return true;
+        }
+        return attempted_ns - since_ns_ <= bound_ns_;
+    }
+
+    /// How long this call has waited for the present millisecond, in ns.
+    constexpr std::int64_t Waited(std::int64_t attempted_ns) const
+    {
+        return waiting_ ? attempted_ns - since_ns_ : 0;
+    }
+
+private:
+    std::int64_t limit_ns_;
+    std::int64_t bound_ns_;
+    std::int64_t awaited_offset_ = 0;
+    std::int64_t since_ns_ = 0;
+    bool waiting_ = false;
+};
+
+} // namespace timeshard

@@ -1,0 +1,157 @@
+#include "text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+
+namespace timeshard {
+namespace {
+
+/// "00" to "99" in a row: two digits for one division.
+constexpr std::array<char, 200> kDigitPairs = [] {
+    std::array<char, 200> pairs{};
+    for (int i = 0; i < 100; i++) {
+        pairs[i * 2] = static_cast<char>('0' + i / 10);
+        pairs[i * 2 + 1] = static_cast<char>('0' + i % 10);
+    }
+    return pairs;
+}();
+
+constexpr bool IsDigit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/// `count` bytes of `text` from `begin`, which are there: unlike substr, which
+/// would throw, and so need the C++ runtime.
+constexpr std::string_view Slice(std::string_view text, std::size_t begin, std::size_t count)
+{
+    return {text.data() + begin, count};
+}
+
+bool AllDigits(std::string_view text)
+{
+    return std::all_of(text.begin(), text.end(), IsDigit);
+}
+
+/// Eight digits of a number below 10^8.
+void WriteEightDigits(std::uint32_t value, char *out)
+{
+    for (int pair = 3; pair >= 0; pair--) {
+        std::memcpy(out + pair * 2, &kDigitPairs[value % 100 * 2], 2);
+        value /= 100;
+    }
+}
+
+/// The value of `head` followed by `tail`, at most 19 digits in all.
+ParsedId FromDigits(std::string_view head, std::string_view tail)
+{
+    std::array<char, kIdDigits> digits;
+    std::copy(head.begin(), head.end(), digits.begin());
+    std::copy(tail.begin(), tail.end(), digits.begin() + head.size());
+
+    std::int64_t id = 0;
+    const char *end = digits.data() + head.size() + tail.size();
+    if (std::from_chars(digits.data(), end, id).ec != std::errc{})
+        return {TextError::kTooLarge, 0};
+    return {TextError::kNone, id};
+}
+
+/// An ID around an inserted prefix that is not known: digits, one run of other
+/// characters, digits. A prefix with digits of its own leaves more than 19.
+ParsedId ParseInserted(std::string_view text)
+{
+    const auto not_digit = [](char c) { return !IsDigit(c); };
+    const auto first = std::find_if(text.begin(), text.end(), not_digit);
+    const auto last = std::find_if(text.rbegin(), text.rend(), not_digit).base();
+    const std::string_view head(text.begin(), first);
+    const std::string_view tail(last, text.end());
+
+    if (std::any_of(first, last, IsDigit) || head.size() + tail.size() != kIdDigits)
+        return {TextError::kAmbiguous, 0};
+    return FromDigits(head, tail);
+}
+
+} // namespace
+
+void WriteDigits(std::int64_t id, char *out)
+{
+    const auto value = static_cast<std::uint64_t>(id);
+    const auto top = static_cast<std::uint32_t>(value / 10000000000000000);
+    const std::uint64_t rest = value % 10000000000000000;
+
+    out[0] = static_cast<char>('0' + top / 100);
+    std::memcpy(out + 1, &kDigitPairs[top % 100 * 2], 2);
+    WriteEightDigits(static_cast<std::uint32_t>(rest / 100000000), out + 3);
+    WriteEightDigits(static_cast<std::uint32_t>(rest % 100000000), out + 11);
+}
+
+void WriteFormatted(std::int64_t id, std::string_view prefix, std::size_t position, char *out)
+{
+    std::array<char, kIdDigits> digits;
+    WriteDigits(id, digits.data());
+    std::memcpy(out, digits.data(), position);
+    std::memcpy(out + position, prefix.data(), prefix.size());
+    std::memcpy(out + position + prefix.size(), digits.data() + position, kIdDigits - position);
+}
+
+ParsedId ParseFormatted(std::string_view text)
+{
+    if (text.empty())
+        return {TextError::kEmpty, 0};
+    if (AllDigits(text)) {
+        if (text.size() > kIdDigits)
+            return {TextError::kTooManyDigits, 0};
+        return FromDigits(text, {});
+    }
+    if (IsDigit(text.front()))
+        return ParseInserted(text);
+    if (text.front() == '-' && text.size() > 1 && AllDigits(Slice(text, 1, text.size() - 1)))
+        return {TextError::kNegative, 0};
+
+    const std::size_t tail_size = std::min(text.size(), kIdDigits);
+    const std::string_view tail = Slice(text, text.size() - tail_size, tail_size);
+    const auto digits =
+        std::find_if(tail.rbegin(), tail.rend(), [](char c) { return !IsDigit(c); });
+    const std::string_view id_text(digits.base(), tail.end());
+    if (id_text.empty())
+        return {TextError::kNoDigits, 0};
+    return FromDigits(id_text, {});
+}
+
+ParsedId ParseFormatted(std::string_view text, std::string_view prefix)
+{
+    if (text.size() <= prefix.size())
+        return {text.empty() ? TextError::kEmpty : TextError::kPrefixAbsent, 0};
+
+    const std::size_t digits = text.size() - prefix.size();
+    if (digits > kIdDigits)
+        return {prefix.empty() ? TextError::kTooManyDigits : TextError::kPrefixAbsent, 0};
+
+    ParsedId found{TextError::kPrefixAbsent, 0};
+    for (std::size_t position = 0; position <= digits; position++) {
+        const std::string_view head = Slice(text, 0, position);
+        const std::string_view tail = Slice(text, position + prefix.size(), digits - position);
+        if (!AllDigits(head))
+            break;
+        if (!AllDigits(tail) || Slice(text, position, prefix.size()) != prefix)
+            continue;
+        const ParsedId candidate = FromDigits(head, tail);
+        if (found.error == TextError::kNone && candidate.error == TextError::kNone &&
+            candidate.id != found.id)
+            return {TextError::kPrefixTwice, 0};
+        if (found.error != TextError::kNone)
+            found = candidate;
+    }
+    return found;
+}
+
+bool ParseInteger(std::string_view text, std::int64_t *value)
+{
+    const char *end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, *value);
+    return error == std::errc{} && stop == end;
+}
+
+} // namespace timeshard

@@ -1,0 +1,58 @@
+#pragma once
+
+#include "core_only.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+/// The text forms of an ID: always 19 digits, zero-padded, with an optional
+/// prefix inserted after some of them. All text is bytes; only the ASCII
+/// digits have a meaning, so every server encoding passes through unharmed.
+namespace timeshard {
+
+/// Digits of 2^63 - 1. Padded to them, text order is time order.
+inline constexpr std::size_t kIdDigits = 19;
+
+/// Writes the 19 digits of a non-negative `id` to `out`, no terminator.
+void WriteDigits(std::int64_t id, char *out);
+
+/// Writes the 19 digits of a non-negative `id` with `prefix` inserted after
+/// `position` of them (0 to 19) to `out`, which holds prefix.size() + 19 bytes.
+void WriteFormatted(std::int64_t id, std::string_view prefix, std::size_t position, char *out);
+
+/// Why a text is not an ID.
+enum class TextError : std::uint8_t {
+    kNone,
+    kEmpty,         ///< nothing to read
+    kNegative,      ///< a minus sign and digits: more likely a number than a prefix
+    kNoDigits,      ///< no digits where the ID should end
+    kTooManyDigits, ///< only digits, but more than an ID has
+    kAmbiguous,     ///< a prefix inserted, and not exactly 19 digits around it
+    kTooLarge,      ///< the digits are past 2^63 - 1
+    kPrefixAbsent,  ///< the given prefix is not there, or not only digits are around it
+    kPrefixTwice,   ///< the given prefix can stand in two places with different IDs left
+};
+
+/// A parsed ID; meaningful if `error` is kNone.
+struct ParsedId
+{
+    TextError error;
+    std::int64_t id;
+};
+
+/// Reads an ID from text with no, a leading or an inserted prefix that is not
+/// known. Only digits: the ID. A digit first: the prefix was inserted, and
+/// exactly 19 digits must be left around one run of other characters. Else the
+/// ID is the digits at the end, the last 19 of them if there are more.
+ParsedId ParseFormatted(std::string_view text);
+
+/// Reads an ID from text that carries `prefix` somewhere; what is left when it
+/// is removed must be 1 to 19 digits.
+ParsedId ParseFormatted(std::string_view text, std::string_view prefix);
+
+/// A whole decimal number, with an optional minus sign, and nothing else.
+/// Returns false if `text` is not one or does not fit 64 bits.
+bool ParseInteger(std::string_view text, std::int64_t *value);
+
+} // namespace timeshard

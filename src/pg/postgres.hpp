@@ -1,0 +1,81 @@
+#pragma once
+
+/// The only door to PostgreSQL's headers. Include it after the standard and
+/// core headers: it redefines names such as snprintf, and turns ERROR and LOG
+/// into numbers. Every difference between server versions is settled here.
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wregister"
+#if defined(__clang__)
+#pragma GCC diagnostic ignored "-Wdeprecated-register"
+#endif
+#endif
+
+extern "C" {
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+#include "utils/inet.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 160000 // 16 moved the varlena macros out of postgres.h
+#include "varatt.h"
+#endif
+
+PGDLLEXPORT void _PG_init(void); // declared in fmgr.h from 16
+}
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+#if PG_VERSION_NUM < 150000
+#error "Timeshard needs PostgreSQL 15 or later"
+#endif
+
+namespace timeshard::pg {
+
+// The minor releases of November 2024 let a setting be defined inside a
+// parallel operation, where a session's first call can be.
+#ifdef GUC_ALLOW_IN_PARALLEL
+inline constexpr int kAllowInParallel = GUC_ALLOW_IN_PARALLEL;
+#else
+inline constexpr int kAllowInParallel = 0;
+#endif
+
+/// The record of a configuration variable or placeholder, null if there is
+/// none. Names compare as the server compares them, whatever the case.
+inline config_generic *FindVariable(const char *name)
+{
+#if PG_VERSION_NUM >= 160000 // 16 made find_option public
+    return find_option(name, false, true, DEBUG5);
+#else
+    config_generic **variables = get_guc_variables();
+    for (int i = 0; i < GetNumConfigOptions(); i++)
+        if (pg_strcasecmp(variables[i]->name, name) == 0)
+            return variables[i];
+    return nullptr;
+#endif
+}
+
+} // namespace timeshard::pg

@@ -1,0 +1,258 @@
+#include "settings.hpp"
+
+#include "../core/layout.hpp"
+#include "../core/text.hpp"
+
+#include <cstdlib>
+
+#include "postgres.hpp"
+
+namespace timeshard::pg {
+namespace {
+
+/// One setting. The values of all four fit 64 bits; timeshard.custom_epoch,
+/// which fits no integer setting of PostgreSQL, is a string to the server.
+struct Setting
+{
+    const char *name;
+    const char *environment = nullptr; ///< the variable's name, if it has one
+    const char *description;
+    const char *details;
+    std::int64_t min, max, fallback;
+    int flags = 0;
+
+    int integer = 0;         ///< the value of an integer setting
+    char *text = nullptr;    ///< the value of timeshard.custom_epoch
+    char boot_text[24] = ""; ///< its boot value, which must outlive the definition
+
+    std::int64_t expected = 0; ///< what the server gave, before the definition
+    bool defined = false;      ///< the definition was begun
+    bool verified = false;     ///< after it, the value in force was the expected one
+};
+
+Setting node_id = {
+    .name = "timeshard.node_id",
+    .environment = "TIMESHARD_NODE_ID",
+    .description = "This server's number among all that issue IDs; -1 derives it from the "
+                   "machine's address.",
+    .details = "It must fit timeshard.node_id_bits. A change takes effect when the server starts.",
+    .min = -1,
+    .max = kMaxNodeIdOfAnyLayout,
+    .fallback = -1,
+};
+
+Setting node_id_bits = {
+    .name = "timeshard.node_id_bits",
+    .environment = "TIMESHARD_NODE_ID_BITS",
+    .description = "Bits of an ID that carry the node ID; the sequence has 22 minus this.",
+    .details = "A change takes effect when the server starts.",
+    .min = kMinNodeIdBits,
+    .max = kMaxNodeIdBits,
+    .fallback = kDefaultNodeIdBits,
+};
+
+Setting custom_epoch = {
+    .name = "timeshard.custom_epoch",
+    .environment = "TIMESHARD_CUSTOM_EPOCH",
+    .description = "Start of the time that IDs count, in milliseconds since 1970.",
+    .details = "A change takes effect when the server starts.",
+    .min = kMinEpoch,
+    .max = kMaxEpoch,
+    .fallback = kDefaultEpoch,
+};
+
+Setting max_clock_wait = {
+    .name = "timeshard.max_clock_wait",
+    .description = "Largest backward step of the clock that is waited out rather than refused.",
+    .details = "0 refuses every step of a millisecond or more.",
+    .min = 0,
+    .max = 60000,
+    .fallback = 100,
+    .flags = GUC_UNIT_MS,
+};
+
+Setting *const kSettings[] = {&node_id, &node_id_bits, &custom_epoch, &max_clock_wait};
+
+bool IsText(const Setting &setting)
+{
+    return &setting == &custom_epoch;
+}
+
+/// Reads `raw` as the server would read it for `setting`.
+bool ParseValue(const Setting &setting, const char *raw, std::int64_t *value)
+{
+    if (IsText(setting)) {
+        if (!ParseInteger(raw, value))
+            return false;
+    } else {
+        int integer;
+        if (!parse_int(raw, &integer, setting.flags, nullptr))
+            return false;
+        *value = integer;
+    }
+    return *value >= setting.min && *value <= setting.max;
+}
+
+[[noreturn]] void RefuseValue(const Setting &setting, const char *kind, const char *name,
+                              const char *raw)
+{
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIG_FILE_ERROR),
+             errmsg("invalid value for %s \"%s\": \"%s\"", kind, name, raw),
+             errdetail("The value must be a whole number between %lld and %lld.",
+                       static_cast<long long>(setting.min), static_cast<long long>(setting.max))));
+    pg_unreachable();
+}
+
+const char *EnvironmentText(const Setting &setting)
+{
+    return setting.environment != nullptr ? std::getenv(setting.environment) : nullptr;
+}
+
+/// The value that holds where the configuration is silent.
+std::int64_t BootValue(const Setting &setting)
+{
+    const char *raw = EnvironmentText(setting);
+    if (raw == nullptr)
+        return setting.fallback;
+    std::int64_t value;
+    if (!ParseValue(setting, raw, &value))
+        RefuseValue(setting, "environment variable", setting.environment, raw);
+    return value;
+}
+
+/// Looks at what stands under the setting's name before it is defined.
+///
+/// Until the library is loaded, any role can set a placeholder of that name;
+/// the server drops such a value on definition and with it the file's or the
+/// command line's below, so the variable falls to its boot value: the identity
+/// would be forged all the same. A parallel worker receives a placeholder set
+/// by its leader without the value behind it, hence both sources.
+std::int64_t InspectPlaceholder(const Setting &setting, std::int64_t boot_value)
+{
+    const config_generic *variable = FindVariable(setting.name);
+    if (variable == nullptr)
+        return boot_value;
+    if ((variable->flags & GUC_CUSTOM_PLACEHOLDER) == 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("another copy of the timeshard library is loaded in this session"),
+                        errhint("Connect again.")));
+    if (variable->source > PGC_S_ARGV || variable->reset_source > PGC_S_ARGV)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
+             errmsg("parameter \"%s\" can only be set in the server's configuration", setting.name),
+             errdetail("This session, its connection options, its role or its database has "
+                       "set it."),
+             errhint("Use RESET %s, or ALTER ROLE or ALTER DATABASE ... RESET %s and connect "
+                     "again.",
+                     setting.name, setting.name)));
+
+    const char *raw = *reinterpret_cast<const config_string *>(variable)->variable;
+    if (raw == nullptr)
+        return boot_value;
+    std::int64_t value;
+    if (!ParseValue(setting, raw, &value))
+        RefuseValue(setting, "parameter", setting.name, raw);
+    return value;
+}
+
+bool CheckEpoch(char **new_value, void **, GucSource)
+{
+    std::int64_t value;
+    if (ParseValue(custom_epoch, *new_value, &value))
+        return true;
+    GUC_check_errdetail("The value must be a whole number between %lld and %lld.",
+                        static_cast<long long>(custom_epoch.min),
+                        static_cast<long long>(custom_epoch.max));
+    return false;
+}
+
+/// Makes the variable known to the server. The environment's value is its
+/// boot value, so that a configuration line that is removed falls back to it,
+/// and is set as the environment's too, so that pg_settings names the source.
+void Define(Setting &setting, std::int64_t boot_value)
+{
+    const int flags = setting.flags | kAllowInParallel;
+
+    if (IsText(setting)) {
+        snprintf(setting.boot_text, sizeof(setting.boot_text), "%lld",
+                 static_cast<long long>(boot_value));
+        DefineCustomStringVariable(setting.name, setting.description, setting.details,
+                                   &setting.text, setting.boot_text, PGC_SIGHUP, flags, CheckEpoch,
+                                   nullptr, nullptr);
+    } else {
+        DefineCustomIntVariable(setting.name, setting.description, setting.details,
+                                &setting.integer, static_cast<int>(boot_value),
+                                static_cast<int>(setting.min), static_cast<int>(setting.max),
+                                PGC_SIGHUP, flags, nullptr, nullptr, nullptr);
+    }
+    const char *raw = EnvironmentText(setting);
+    if (raw != nullptr && (!IsInParallelMode() || kAllowInParallel != 0))
+        SetConfigOption(setting.name, raw, PGC_POSTMASTER, PGC_S_ENV_VAR);
+}
+
+std::int64_t ValueOf(const Setting &setting)
+{
+    if (!IsText(setting))
+        return setting.integer;
+    std::int64_t value = -1;
+    ParseInteger(setting.text, &value);
+    return value;
+}
+
+} // namespace
+
+void DefineSettings()
+{
+    std::int64_t boot_values[lengthof(kSettings)];
+
+    for (std::size_t i = 0; i < lengthof(kSettings); i++) {
+        Setting &setting = *kSettings[i];
+        boot_values[i] = BootValue(setting);
+        if (!setting.defined)
+            setting.expected = InspectPlaceholder(setting, boot_values[i]);
+    }
+    for (std::size_t i = 0; i < lengthof(kSettings); i++) {
+        Setting &setting = *kSettings[i];
+        if (!setting.defined) {
+            setting.defined = true;
+            Define(setting, boot_values[i]);
+            setting.verified = ValueOf(setting) == setting.expected;
+        }
+        if (!setting.verified)
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                            errmsg("parameter \"%s\" could not be taken over from the server",
+                                   setting.name),
+                            errhint("Connect again.")));
+    }
+    MarkGUCPrefixReserved("timeshard");
+}
+
+int ConfiguredNodeId()
+{
+    return node_id.integer;
+}
+
+bool NodeIdIsFromEnvironment()
+{
+    return EnvironmentText(node_id) != nullptr &&
+           FindVariable(node_id.name)->source <= PGC_S_ENV_VAR;
+}
+
+int ConfiguredNodeIdBits()
+{
+    return node_id_bits.integer;
+}
+
+std::int64_t ConfiguredEpoch()
+{
+    return ValueOf(custom_epoch);
+}
+
+int MaxClockWait()
+{
+    return max_clock_wait.integer;
+}
+
+} // namespace timeshard::pg

@@ -1,0 +1,141 @@
+/// The SQL functions that take IDs apart.
+
+#include "../core/layout.hpp"
+#include "../core/text.hpp"
+
+#include <string_view>
+
+#include "postgres.hpp"
+#include "shared_state.hpp"
+#include "timestamps.hpp"
+
+namespace {
+
+using timeshard::ParsedId;
+using timeshard::TextError;
+
+/// Bytes of a bad text that an error quotes.
+constexpr int kQuotedBytes = 64;
+
+/// The composite result of the calling function, looked up once a query.
+TupleDesc ResultDescriptor(FunctionCallInfo fcinfo)
+{
+    if (fcinfo->flinfo->fn_extra != nullptr)
+        return static_cast<TupleDesc>(fcinfo->flinfo->fn_extra);
+
+    TupleDesc descriptor;
+    const MemoryContext caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "return type must be a row type");
+    descriptor = BlessTupleDesc(CreateTupleDescCopy(descriptor));
+    MemoryContextSwitchTo(caller);
+    fcinfo->flinfo->fn_extra = descriptor;
+    return descriptor;
+}
+
+/// The composite timeshard_parts of an ID under the layout in force.
+Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id)
+{
+    if (id < 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ID must not be negative"),
+                        errdetail("The ID is %lld.", static_cast<long long>(id))));
+
+    const timeshard::pg::Identity &identity = timeshard::pg::IdentityInForce();
+    const timeshard::Parts parts = timeshard::Layout(identity.node_id_bits).Split(id);
+    const std::int64_t milliseconds = identity.custom_epoch + parts.offset;
+    Datum values[] = {
+        Int64GetDatum(id),
+        Int64GetDatum(milliseconds),
+        Int64GetDatum(parts.offset),
+        TimestampTzGetDatum(timeshard::pg::ToTimestamp(milliseconds)),
+        Int32GetDatum(parts.node_id),
+        Int32GetDatum(parts.sequence),
+    };
+    bool nulls[lengthof(values)] = {};
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(ResultDescriptor(fcinfo), values, nulls)));
+}
+
+const char *DetailOf(TextError error)
+{
+    switch (error) {
+    case TextError::kEmpty:
+        return "The text is empty.";
+    case TextError::kNegative:
+        return "It is a negative number, or an ID behind the prefix \"-\".";
+    case TextError::kNoDigits:
+        return "It does not start or end with the digits of an ID.";
+    case TextError::kTooManyDigits:
+        return "An ID has at most 19 digits.";
+    case TextError::kAmbiguous:
+        return "Around an inserted prefix there must be exactly 19 digits, and none within it.";
+    case TextError::kTooLarge:
+        return "The largest ID is 9223372036854775807.";
+    case TextError::kPrefixAbsent:
+        return "Without the prefix, 1 to 19 digits and nothing else must be left.";
+    case TextError::kPrefixTwice:
+        return "The prefix can stand in two places, which leave different IDs.";
+    case TextError::kNone:
+        break;
+    }
+    pg_unreachable();
+}
+
+/// True if the caller can help by giving the prefix.
+bool PrefixWouldHelp(TextError error)
+{
+    return error == TextError::kNegative || error == TextError::kTooManyDigits ||
+           error == TextError::kAmbiguous;
+}
+
+std::int64_t IdOrError(const ParsedId &parsed, const text *input)
+{
+    if (parsed.error == TextError::kNone)
+        return parsed.id;
+
+    const int size = static_cast<int>(VARSIZE_ANY_EXHDR(input));
+    const int quoted = pg_mbcliplen(VARDATA_ANY(input), size, kQuotedBytes);
+    ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                    errmsg("invalid ID: \"%.*s%s\"", quoted, VARDATA_ANY(input),
+                           quoted < size ? "..." : ""),
+                    errdetail_internal("%s", DetailOf(parsed.error)),
+                    PrefixWouldHelp(parsed.error)
+                        ? errhint("Give the prefix as the second argument of timeshard_parse().")
+                        : 0));
+    pg_unreachable();
+}
+
+std::string_view ViewOf(const text *value)
+{
+    return {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+}
+
+} // namespace
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(timeshard_parse);
+PG_FUNCTION_INFO_V1(timeshard_parse_text);
+PG_FUNCTION_INFO_V1(timeshard_parse_text_prefix);
+
+/// timeshard_parse(id bigint) → timeshard_parts
+Datum timeshard_parse(PG_FUNCTION_ARGS)
+{
+    return PartsDatum(fcinfo, PG_GETARG_INT64(0));
+}
+
+/// timeshard_parse(formatted text) → timeshard_parts
+Datum timeshard_parse_text(PG_FUNCTION_ARGS)
+{
+    const text *input = PG_GETARG_TEXT_PP(0);
+    return PartsDatum(fcinfo, IdOrError(timeshard::ParseFormatted(ViewOf(input)), input));
+}
+
+/// timeshard_parse(formatted text, prefix text) → timeshard_parts
+Datum timeshard_parse_text_prefix(PG_FUNCTION_ARGS)
+{
+    const text *input = PG_GETARG_TEXT_PP(0);
+    const text *prefix = PG_GETARG_TEXT_PP(1);
+    return PartsDatum(fcinfo,
+                      IdOrError(timeshard::ParseFormatted(ViewOf(input), ViewOf(prefix)), input));
+}
+}

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Makes a private copy of an installed PostgreSQL in DIR, so that tests install
+# the extension without touching the system's, and need no root for it:
+# PostgreSQL's programs find their files relative to themselves.
+#
+#   usage: private_server.sh DIR [PG_CONFIG]      prints the copy's pg_config
+set -eu
+dir=$1
+pg_config=${2:-pg_config}
+
+bindir=$("$pg_config" --bindir)
+# Debian keeps a wrapper called pg_config that knows no relocation.
+[ -x "$bindir/pg_config" ] && pg_config=$bindir/pg_config
+
+prefix=$(dirname "$bindir")
+common=/
+for candidate in /usr /usr/local "$prefix"; do
+  case "$bindir/" in "$candidate"/*) common=$candidate; break ;; esac
+done
+
+copy() {
+  [ -d "$1" ] || return 0
+  to=$dir${1#"$common"}
+  [ -d "$to" ] && return 0
+  mkdir -p "$(dirname "$to")"
+  cp -R "$1" "$to"
+}
+copy "$bindir"
+copy "$("$pg_config" --pkglibdir)"
+copy "$("$pg_config" --sharedir)"
+copy "$("$pg_config" --includedir-server)"
+copy "$("$pg_config" --pkgincludedir)"
+# Read where they are: libpq and the headers that the server's include.
+mkdir -p "$dir/include"
+echo "$dir${bindir#"$common"}/pg_config"

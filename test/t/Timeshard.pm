@@ -1,0 +1,132 @@
+# What the TAP tests share: clusters with Timeshard in them, a clock that a
+# test can step, sessions that run side by side.
+package Timeshard;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Exporter 'import';
+use File::Basename qw(dirname);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(
+  new_cluster start_with_env restart_with_env set_clock fails_with
+  run_pgbench log_of faketime_library
+);
+
+# A cluster, initialised, configured and started, with the extension created.
+#
+#   preload => 1       shared_preload_libraries = 'timeshard'
+#   conf => "..."      lines for postgresql.conf
+#   env => {...}       environment of the server process
+#   clock => 1         under libfaketime; step it with set_clock()
+#   init => [...]      passed on to PostgreSQL::Test::Cluster->init
+#   start => 0         do not start it (nor create the extension)
+#   create => 0        do not create the extension
+sub new_cluster
+{
+    my ($name, %options) = @_;
+    my $node = PostgreSQL::Test::Cluster->new($name);
+
+    $node->init(@{ $options{init} // [] });
+    $node->append_conf('postgresql.conf', "shared_preload_libraries = 'timeshard'")
+      if $options{preload};
+    $node->append_conf('postgresql.conf', $options{conf}) if $options{conf};
+    prepare_clock($node) if $options{clock};
+    return $node if defined $options{start} && !$options{start};
+
+    start_with_env($node, %{ $options{env} // {} });
+    $node->safe_psql('postgres', 'CREATE EXTENSION timeshard')
+      unless defined $options{create} && !$options{create};
+    return $node;
+}
+
+# Starts the cluster with these variables in the server's environment, and no
+# TIMESHARD_* of the machine's own. Its stepped clock, if it has one, goes along.
+sub start_with_env
+{
+    my ($node, %env) = @_;
+    my $action = delete $env{__action} // 'start';
+    my %fail = (fail_ok => delete $env{__fail_ok} // 0);
+    local %ENV = (%ENV, %env);
+    delete $ENV{$_} for grep { /^TIMESHARD_/ && !exists $env{$_} } keys %ENV;
+    local %ENV = (%ENV, %{ $node->{timeshard_clock} // {} });
+    return $node->$action(%fail);
+}
+
+sub restart_with_env
+{
+    my ($node, %env) = @_;
+    $node->stop;
+    return start_with_env($node, %env);
+}
+
+# The library that moves a server's clock; Debian's package libfaketime.
+sub faketime_library
+{
+    my ($library) = glob('/usr/lib/*/faketime/libfaketime.so.1');
+    BAIL_OUT('libfaketime is not installed') unless $library;
+    return $library;
+}
+
+sub prepare_clock
+{
+    my ($node) = @_;
+    $node->{timeshard_clock_file} = $node->basedir . '/clock';
+    set_clock($node, '+0');
+    $node->{timeshard_clock} = {
+        LD_PRELOAD => faketime_library(),
+        FAKETIME_TIMESTAMP_FILE => $node->{timeshard_clock_file},
+        FAKETIME_NO_CACHE => 1,
+        FAKETIME_DONT_FAKE_MONOTONIC => 1,
+    };
+    return;
+}
+
+# Steps the clock of a cluster made with clock => 1: '+0' is the machine's
+# clock, '-1h' an hour behind it, '-0.05' 50 ms, '2026-01-01 00:00:00' stands
+# still. Takes effect at once, whole: the file is replaced, not rewritten.
+sub set_clock
+{
+    my ($node, $setting) = @_;
+    my $file = $node->{timeshard_clock_file};
+    open my $out, '>', "$file.new" or die "cannot write $file.new: $!";
+    print $out "$setting\n";
+    close $out or die "cannot write $file.new: $!";
+    rename "$file.new", $file or die "cannot rename $file.new: $!";
+    return;
+}
+
+# Runs $sql, which must fail with an error that matches $pattern.
+sub fails_with
+{
+    my ($node, $sql, $pattern, $name, %params) = @_;
+    my ($rc, $out, $err) = $node->psql($params{dbname} // 'postgres', "\\set VERBOSITY verbose\n$sql",
+        on_error_stop => 1, %{ $params{psql} // {} });
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok($rc != 0, "$name: fails") && like($err, $pattern, $name);
+}
+
+# pgbench with the given script text; returns exit code, stdout and stderr.
+sub run_pgbench
+{
+    my ($node, $script, @arguments) = @_;
+    my $file = $node->basedir . '/script_' . int(rand(1e9)) . '.pgbench';
+    append_to_file($file, $script);
+    my ($out, $err) = ('', '');
+    my $ok = IPC::Run::run(
+        [ 'pgbench', '-n', '-h', $node->host, '-p', $node->port, '-f', $file, @arguments, 'postgres' ],
+        '>', \$out, '2>', \$err);
+    return ($ok ? 0 : 1, $out, $err);
+}
+
+# What the server has logged so far.
+sub log_of
+{
+    my ($node) = @_;
+    return slurp_file($node->logfile);
+}
+
+1;
