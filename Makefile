@@ -1,18 +1,51 @@
-# Timeshard, built by PGXS. `make help` lists what there is.
+# Timeshard, built by PGXS. `make help` lists the targets.
 
 EXTENSION = timeshard
 MODULE_big = timeshard
 DATA = $(sort $(wildcard sql/timeshard--*.sql))
 OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp)))
+OUR_HEADERS = $(wildcard src/core/*.hpp src/pg/*.hpp)
 
-REGRESS = install generate text parse config
-REGRESS_OPTS = --inputdir=$(srcdir) --load-extension=timeshard
+# pg_regress: passes on any server that has the extension installed.
+REGRESS = extension generate text parse config contexts
+REGRESS_OPTS = --inputdir=. --encoding=UTF8 --no-locale
 
-# 15's port/atomics/arch-x86.h says "register", which C++17 has dropped.
+# 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
+# exceptions and RTTI the library needs no C++ runtime.
 PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register $(TIMESHARD_CXXFLAGS)
+
+EXTRA_CLEAN = build tmp_check
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+.PHONY: help test test-mutants bench-generation
+# Targets that need no PostgreSQL yet: they install what is missing.
+test:
+	@test/run.sh
+
+test-mutants:
+	@test/mutants/run.sh $(MUTANTS)
+
+bench-generation:
+	@test/bench/generation.sh
+
+help:
+	@echo 'make                    build against the server that PG_CONFIG names'
+	@echo 'make install            install there (make uninstall removes it)'
+	@echo 'make installcheck       pg_regress on the running server that PGHOST, PGPORT name'
+	@echo 'make test               every test but the mutants, on throw-away servers'
+	@echo 'make test-mutants       break the code on purpose, see the tests notice'
+	@echo 'make bench-generation   what an ID costs, as ratios'
+
+ifneq ($(PGXS),)
+all:
 include $(PGXS)
+
+# PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
-$(OBJS): $(wildcard src/core/*.hpp src/pg/*.hpp)
+$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile
+else ifeq ($(filter test test-mutants bench-generation help,$(MAKECMDGOALS)),)
+$(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
+postgresql-server-dev-15), or name another with PG_CONFIG=)
+endif

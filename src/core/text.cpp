@@ -87,13 +87,15 @@ void WriteDigits(std::int64_t id, char *out)
     WriteEightDigits(static_cast<std::uint32_t>(rest % 100000000), out + 11);
 }
 
+/// The digits are written once, where those behind the prefix belong; the few in
+/// front of it are then moved. Going by way of a buffer would read back what has
+/// just been written in pieces, which stalls a processor's store buffer.
 void WriteFormatted(std::int64_t id, std::string_view prefix, std::size_t position, char *out)
 {
-    std::array<char, kIdDigits> digits;
-    WriteDigits(id, digits.data());
-    std::memcpy(out, digits.data(), position);
+    WriteDigits(id, out + prefix.size());
+    if (position > 0)
+        std::memmove(out, out + prefix.size(), position);
     std::memcpy(out + position, prefix.data(), prefix.size());
-    std::memcpy(out + position + prefix.size(), digits.data() + position, kIdDigits - position);
 }
 
 ParsedId ParseFormatted(std::string_view text)

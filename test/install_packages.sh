@@ -1,0 +1,77 @@
+#!/bin/sh
+# Installs what building and testing Timeshard needs and this machine lacks.
+# Uses apt-get as root or by sudo; without either, or on another system, says
+# what to install and fails.
+#
+#   usage: install_packages.sh [build|demo|test]
+set -eu
+purpose=${1:-test}
+
+missing=
+need() { # need PACKAGE COMMAND-THAT-SUCCEEDS-IF-IT-IS-THERE...
+  package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+has() { command -v "$1"; }
+has_header() { [ -e "/usr/include/$1" ]; }
+has_faketime() { ls /usr/lib/*/faketime/libfaketime.so.1; }
+
+# The server is looked for by its development files, or by PG_CONFIG.
+pg_config=${PG_CONFIG:-pg_config}
+has_server() {
+  bindir=$("$pg_config" --bindir) && [ -x "$bindir/postgres" ]
+}
+has_server_headers() {
+  [ -e "$("$pg_config" --includedir-server)/postgres.h" ] && [ -e "$("$pg_config" --pgxs)" ]
+}
+# The clang with which the server's own bitcode was made, if it has any.
+has_bitcode_compiler() {
+  makefile=$(dirname "$("$pg_config" --pgxs)")/../Makefile.global
+  clang=$(sed -n 's/^CLANG *= *//p' "$makefile")
+  ! grep -q '^with_llvm *= *yes' "$makefile" || [ -z "$clang" ] || command -v "$clang"
+}
+
+need make has make
+need g++ has g++
+need postgresql-15 has_server
+need postgresql-server-dev-15 has_server_headers
+! has_server_headers >/dev/null 2>&1 || need clang-14 has_bitcode_compiler
+if [ "$purpose" != build ]; then
+  need libfaketime has_faketime
+fi
+if [ "$purpose" = test ]; then
+  need libgtest-dev has_header gtest/gtest.h
+  need libipc-run-perl perl -MIPC::Run -e1
+  need perl has prove
+  need strace has strace
+  need iproute2 has ip
+  need util-linux has unshare
+  need clang has clang++
+  need binutils has nm
+  need python3 has python3
+fi
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "Please install what these Debian packages hold:$missing" >&2
+  exit 1
+fi
+root=
+if [ "$(id -u)" -ne 0 ]; then
+  if ! sudo -n true 2>/dev/null && ! { [ -t 0 ] && command -v sudo >/dev/null 2>&1 && sudo true; }; then
+    echo "Something is missing, and it takes root to install it. Please have this run:" >&2
+    echo "  apt-get install -y$missing" >&2
+    exit 1
+  fi
+  root=sudo
+fi
+echo "Installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# A throw-away server is all that is wanted: no cluster is made or started.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { $root apt-get update && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+  cat "$log" >&2
+  exit 1
+fi

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Every test but the mutants, on throw-away servers: installs what is missing,
+# builds in a folder of its own, runs the core's tests, pg_regress and the TAP
+# tests, and leaves nothing behind but, after a failure, that folder.
+#
+#   usage: run.sh [unit|regress|tap ...]       all of them if none is named
+#   TAP="test/t/012_clock.pl ..."              only these TAP tests
+#   JOBS=N                                     processors to use
+set -eu
+to_top=..
+stages=${*:-unit regress tap}
+jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+
+"$(dirname "$0")/install_packages.sh" test
+keep_on_failure=1
+. "$(dirname "$0")/sandbox.sh"
+
+say() { printf '\n== %s\n' "$*"; }
+
+say "Building in $work"
+make_sandbox
+as_user make -s -j"$jobs" -C "$work/src" PG_CONFIG="$pg_config" TIMESHARD_CXXFLAGS=-Werror install >"$work/build.log" 2>&1 ||
+  { cat "$work/build.log"; exit 1; }
+"$work/src/test/check_library.sh" "$("$pg_config" --pkglibdir)/timeshard.so"
+
+for stage in $stages; do
+  case $stage in
+  unit)
+    say "The core, without PostgreSQL (plain, with sanitizers, with clang)"
+    as_user make -s -j"$jobs" -C "$work/src/test/unit" BUILD="$work/unit" all
+    ;;
+  regress)
+    say 'SQL, by pg_regress'
+    as_user "$bindir/initdb" -D "$work/data" -N -A trust -U postgres >"$work/initdb.log"
+    as_user "$bindir/pg_ctl" -D "$work/data" -l "$work/regress.log" -w \
+      -o "-c listen_addresses='' -c unix_socket_directories='$work' -c fsync=off" start >/dev/null
+    as_user env PGHOST="$work" PGUSER=postgres make -s -C "$work/src" PG_CONFIG="$pg_config" installcheck ||
+      { cat "$work/src/regression.diffs"; exit 1; }
+    as_user "$bindir/pg_ctl" -D "$work/data" -m fast -w stop >/dev/null
+    ;;
+  tap)
+    say 'Real clusters, by TAP'
+    pgxs_dir=$(dirname "$("$pg_config" --pgxs)")/../..
+    as_user sh -c 'cd "$1/src" && shift && PATH="$1:$PATH" PG_REGRESS="$2/src/test/regress/pg_regress" \
+      TESTDIR=. PG_TEST_TIMEOUT_DEFAULT=180 prove -j "$3" --timer -I test/t -I "$2/src/test/perl" $4' \
+      sh "$work" "$bindir" "$pgxs_dir" "$jobs" "${TAP:-test/t/}"
+    ;;
+  *)
+    echo "no such stage: $stage" >&2
+    exit 2
+    ;;
+  esac
+done
