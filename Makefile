@@ -14,7 +14,15 @@ REGRESS_OPTS = --inputdir=. --encoding=UTF8 --no-locale
 # exceptions and RTTI the library needs no C++ runtime.
 PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register $(TIMESHARD_CXXFLAGS)
 
+# Servers load libraries into one name space: without this, a second copy of the
+# library in a session (another version, under another path) would run the code
+# of the first.
+SHLIB_LINK = -Wl,-Bsymbolic
+
 EXTRA_CLEAN = build tmp_check
+
+# What a plain `make` does, whichever rule comes first.
+.DEFAULT_GOAL = all
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)

@@ -79,8 +79,10 @@ COMMENT ON FUNCTION timeshard_config() IS
 
 CREATE FUNCTION timeshard_config_info() RETURNS text
 LANGUAGE SQL STABLE PARALLEL SAFE
+-- Qualified: a function in the extension's schema that fits the arguments better
+-- would otherwise be taken, and run with the rights of whoever asks.
 RETURN (
-    SELECT format(
+    SELECT pg_catalog.format(
         E'allocation     41-%s-%s (bits of time, node ID, sequence)\n'
         'node ID        %s of 0 to %s, from %s\n'
         'sequence       0 to %s\n'
@@ -93,13 +95,13 @@ RETURN (
         c.node_id, c.max_node_id,
         CASE c.node_id_source
             WHEN 'none' THEN 'no source: none is configured, and the machine has no address'
-            WHEN 'address' THEN 'the machine''s address' || coalesce(' ' || host(c.node_address), '')
+            WHEN 'address' THEN 'the machine''s address' || coalesce(' ' || pg_catalog.host(c.node_address), '')
             ELSE 'the server''s ' || c.node_id_source
         END,
         c.ids_per_millisecond - 1,
         c.ids_per_millisecond,
-        c.custom_epoch, to_char(c.epoch AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
-        to_char(c.exhausted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
+        c.custom_epoch, pg_catalog.to_char(c.epoch AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
+        pg_catalog.to_char(c.exhausted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
         CASE WHEN c.preloaded THEN 'yes' ELSE 'no' END,
         CASE WHEN c.pending_restart THEN 'yes: the settings have changed since the server started' ELSE 'no' END
     )

@@ -3,7 +3,9 @@
 #include "clock.hpp"
 #include "layout.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 
 /// The generator: one 64-bit word of state, one pure step, one exchange loop.
 ///
@@ -26,6 +28,10 @@
 namespace timeshard {
 
 inline constexpr std::int64_t kNanosecondsPerMillisecond = 1000000;
+
+/// A gap is measured in ns up to here, 292 years, and no larger one is told from it.
+inline constexpr std::int64_t kLargestGapMs =
+    std::numeric_limits<std::int64_t>::max() / kNanosecondsPerMillisecond;
 
 /// What came of an attempt to take an ID.
 enum class Status : std::uint8_t {
@@ -87,7 +93,8 @@ constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence
         return {Status::kExhausted, last, kNanosecondsPerMillisecond - now.nanoseconds};
     if (last == 0)
         return {Status::kBeforeEpoch, last, 0};
-    return {Status::kBehind, last, gap_ms * kNanosecondsPerMillisecond - now.nanoseconds};
+    return {Status::kBehind, last,
+            std::min(gap_ms, kLargestGapMs) * kNanosecondsPerMillisecond - now.nanoseconds};
 }
 
 /// Takes the next ID off `state`, an atomic 64-bit word that the caller owns,

@@ -20,8 +20,10 @@ namespace timeshard {
 /// The last bound is 9/8 of the limit, because chrony slews a clock by up to
 /// 1/12 (its default maxslewrate of 83333 ppm) and a gap then takes that much
 /// longer to close, and 10 ms more for a clock that has just begun to move.
-/// It is judged by a monotonic reading taken *before* the attempt: a process
-/// that was stopped after it cannot blame the clock.
+/// Readings of a monotonic clock on both sides of each attempt judge it so that
+/// a process that was stopped at the wrong moment never blames the clock: a wait
+/// begins after the attempt that called for it, and has lasted until before the
+/// attempt that shows the clock still behind.
 class Patience
 {
 public:
@@ -32,9 +34,9 @@ public:
     {}
 
     /// True if the call should wait after `step`, which is kExhausted or
-    /// kBehind; false if it should refuse. `attempted_ns` is the monotonic
-    /// time read just before the attempt that gave the step.
-    constexpr bool ShouldWait(const Step &step, std::int64_t attempted_ns)
+    /// kBehind; false if it should refuse. `before_ns` and `after_ns` are the
+    /// monotonic times read before and after the attempt that gave the step.
+    constexpr bool ShouldWait(const Step &step, std::int64_t before_ns, std::int64_t after_ns)
     {
         const std::int64_t gap_limit_ns = std::max(limit_ns_, kNanosecondsPerMillisecond - 1);
         if (step.status == Status::kBehind && step.gap_ns > gap_limit_ns)
@@ -42,16 +44,16 @@ public:
         if (!waiting_ || OffsetOf(step.word) != awaited_offset_) {
             waiting_ = true;
             awaited_offset_ = OffsetOf(step.word);
-            since_ns_ = attempted_ns;
+            since_ns_ = after_ns;
             return true;
         }
-        return attempted_ns - since_ns_ <= bound_ns_;
+        return before_ns - since_ns_ <= bound_ns_;
     }
 
     /// How long this call has waited for the present millisecond, in ns.
-    constexpr std::int64_t Waited(std::int64_t attempted_ns) const
+    constexpr std::int64_t Waited(std::int64_t now_ns) const
     {
-        return waiting_ ? attempted_ns - since_ns_ : 0;
+        return waiting_ ? now_ns - since_ns_ : 0;
     }
 
 private:

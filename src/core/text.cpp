@@ -128,8 +128,10 @@ ParsedId ParseFormatted(std::string_view text, std::string_view prefix)
         return {text.empty() ? TextError::kEmpty : TextError::kPrefixAbsent, 0};
 
     const std::size_t digits = text.size() - prefix.size();
-    if (digits > kIdDigits)
-        return {prefix.empty() ? TextError::kTooManyDigits : TextError::kPrefixAbsent, 0};
+    if (digits > kIdDigits) {
+        const bool only_digits = prefix.empty() && AllDigits(text);
+        return {only_digits ? TextError::kTooManyDigits : TextError::kPrefixAbsent, 0};
+    }
 
     ParsedId found{TextError::kPrefixAbsent, 0};
     for (std::size_t position = 0; position <= digits; position++) {

@@ -29,12 +29,15 @@ std::int64_t IdOf(const Generator &generator, const Step &step)
 
 /// Sleeps until `gap_ns` has passed, or less. Shorter than a latch can wait,
 /// and so short that a signal that arrives just before it is still answered
-/// within a millisecond.
+/// within a millisecond. Ends the process, as a latch would, when the postmaster
+/// has died.
 void SleepToTick(std::int64_t gap_ns)
 {
     pgstat_report_wait_start(PG_WAIT_EXTENSION);
     pg_usleep(static_cast<long>((gap_ns + 999) / 1000));
     pgstat_report_wait_end();
+    if (!PostmasterIsAlive())
+        proc_exit(1);
 }
 
 void SleepForClock(std::int64_t gap_ns)
@@ -58,9 +61,9 @@ void ReportClockWait(const Step &step)
                   errhidestmt(true)));
 }
 
-[[noreturn]] void RefuseClockBehind(const Generator &generator, const Step &step,
-                                    std::int64_t waited_ns)
+[[noreturn]] void RefuseClock(const Generator &generator, const Step &step, std::int64_t waited_ns)
 {
+    constexpr double kNsPerMs = kNanosecondsPerMillisecond;
     const TimestampTz last = ToTimestamp(OffsetOf(step.word) + generator.epoch);
     const char *last_text = pstrdup(timestamptz_to_str(last));
     const char *now_text =
@@ -69,12 +72,12 @@ void ReportClockWait(const Step &step)
     ereport(
         ERROR,
         (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-         errmsg("clock is %.3f ms behind the last ID",
-                static_cast<double>(step.gap_ns) / kNanosecondsPerMillisecond),
+         step.status == Status::kBehind
+             ? errmsg("clock is %.3f ms behind the last ID", step.gap_ns / kNsPerMs)
+             : errmsg("clock stands still in a millisecond whose IDs are used up"),
          errdetail("The last ID is of %s, the clock reads %s, this call has waited %.3f ms, and "
                    "timeshard.max_clock_wait is %d ms.",
-                   last_text, now_text, static_cast<double>(waited_ns) / kNanosecondsPerMillisecond,
-                   MaxClockWait()),
+                   last_text, now_text, waited_ns / kNsPerMs, MaxClockWait()),
          errhint("Set the server's clock right. IDs are issued again once it has passed the "
                  "last one.")));
     pg_unreachable();
@@ -112,14 +115,14 @@ pg_noinline std::int64_t NextIdAfterWait(const Generator &generator)
 
     for (;;) {
         CHECK_FOR_INTERRUPTS();
-        const std::int64_t attempted_ns = MonotonicNanoseconds();
+        const std::int64_t before_ns = MonotonicNanoseconds();
         const Step step = Attempt(generator);
         if (step.status == Status::kIssued)
             return IdOf(generator, step);
         if (step.status == Status::kBeforeEpoch || step.status == Status::kPastEnd)
             RefuseOutsideLayout(generator, step);
-        if (!patience.ShouldWait(step, attempted_ns))
-            RefuseClockBehind(generator, step, patience.Waited(attempted_ns));
+        if (!patience.ShouldWait(step, before_ns, MonotonicNanoseconds()))
+            RefuseClock(generator, step, patience.Waited(before_ns));
         if (step.status == Status::kBehind)
             ReportClockWait(step);
         SleepForClock(step.gap_ns);

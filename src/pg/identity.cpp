@@ -138,7 +138,8 @@ void ReportIdentity(const Identity &identity)
                          identity.node_id, NodeIdSourceName(identity.node_id_source),
                          identity.node_address[0] != '\0' ? " " : "", identity.node_address,
                          kOffsetBits, identity.node_id_bits, kLowerBits - identity.node_id_bits,
-                         static_cast<long long>(identity.custom_epoch))));
+                         static_cast<long long>(identity.custom_epoch)),
+                  errhidestmt(true)));
 }
 
 bool IdentityWouldChange(const Identity &identity)

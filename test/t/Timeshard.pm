@@ -13,7 +13,7 @@ use Test::More;
 
 our @EXPORT = qw(
   new_cluster start_with_env restart_with_env set_clock fails_with
-  run_pgbench log_of faketime_library
+  run_pgbench log_of faketime_library crash_restart
 );
 
 # A cluster, initialised, configured and started, with the extension created.
@@ -21,6 +21,8 @@ our @EXPORT = qw(
 #   preload => 1       shared_preload_libraries = 'timeshard'
 #   conf => "..."      lines for postgresql.conf
 #   env => {...}       environment of the server process
+#   options => "..."   the server's command line, such as '-c timeshard.node_id=7'
+#   prefix => [...]    a command that the server is started through
 #   clock => 1         under libfaketime; step it with set_clock()
 #   init => [...]      passed on to PostgreSQL::Test::Cluster->init
 #   start => 0         do not start it (nor create the extension)
@@ -35,6 +37,7 @@ sub new_cluster
       if $options{preload};
     $node->append_conf('postgresql.conf', $options{conf}) if $options{conf};
     prepare_clock($node) if $options{clock};
+    @$node{qw(timeshard_options timeshard_prefix)} = @options{qw(options prefix)};
     return $node if defined $options{start} && !$options{start};
 
     start_with_env($node, %{ $options{env} // {} });
@@ -53,7 +56,20 @@ sub start_with_env
     local %ENV = (%ENV, %env);
     delete $ENV{$_} for grep { /^TIMESHARD_/ && !exists $env{$_} } keys %ENV;
     local %ENV = (%ENV, %{ $node->{timeshard_clock} // {} });
+    return start_by_pg_ctl($node, %fail) if $node->{timeshard_options} || $node->{timeshard_prefix};
     return $node->$action(%fail);
+}
+
+# Cluster->start, which has no room for a command line.
+sub start_by_pg_ctl
+{
+    my ($node, %fail) = @_;
+    my $options = join ' ', '--cluster-name=' . $node->name, $node->{timeshard_options} // ();
+    my $status = system_log(@{ $node->{timeshard_prefix} // [] },
+        'pg_ctl', '-w', '-D', $node->data_dir, '-l', $node->logfile, '-o', $options, 'start');
+    $node->_update_pid($status == 0 ? 1 : -1);
+    BAIL_OUT('pg_ctl start failed: ' . log_of($node)) if $status != 0 && !$fail{fail_ok};
+    return $status == 0;
 }
 
 sub restart_with_env
@@ -61,6 +77,21 @@ sub restart_with_env
     my ($node, %env) = @_;
     $node->stop;
     return start_with_env($node, %env);
+}
+
+# Kills one backend with signal 9; the server, which needs restart_after_crash,
+# starts its shared memory anew. Returns when it answers again.
+sub crash_restart
+{
+    my ($node) = @_;
+    my $offset = -s $node->logfile;
+    my $victim = $node->background_psql('postgres', on_error_stop => 0);
+    my $pid = $victim->query('SELECT pg_backend_pid()');
+    kill 'KILL', $pid or die "cannot kill backend $pid: $!";
+    $node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
+    $node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+    eval { $victim->quit };
+    return;
 }
 
 # The library that moves a server's clock; Debian's package libfaketime.

@@ -195,8 +195,9 @@ TEST(ParseRouteLine, PassesOverTheRest)
 {
     const char *lines[] = {
         "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT   \n",
-        // to a network, to a half of the world, down
+        // to a network, the same without its mask, to a half of the world, down
         "eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n",
+        "eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n",
         "eth0\t00000080\t0101A8C0\t0003\t0\t0\t0\t00000080\t0\t0\t0\n",
         "tun0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000080\t0\t0\t0\n",
         "eth0\t00000000\t0101A8C0\t0002\t0\t0\t0\t00000000\t0\t0\t0\n",

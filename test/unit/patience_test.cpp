@@ -35,7 +35,7 @@ protected:
     /// What the manual says: 9/8 of the limit and 10 ms.
     const std::int64_t bound_ns_ = limit_ns_ + limit_ns_ / 8 + 10 * kMs;
 
-    bool FirstAnswer(const Step &step) const { return Patience(limit_ms_).ShouldWait(step, 7); }
+    bool FirstAnswer(const Step &step) const { return Patience(limit_ms_).ShouldWait(step, 7, 7); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Limits, PatienceTest, testing::Values(0, 1, 100, 60000));
@@ -68,10 +68,10 @@ TEST_P(PatienceTest, OneMillisecondIsAwaitedUpToTheBound)
     Patience patience(limit_ms_);
 
     EXPECT_EQ(patience.Waited(40), 0);
-    EXPECT_TRUE(patience.ShouldWait(Exhausted(1), 40));
-    EXPECT_TRUE(patience.ShouldWait(Exhausted(1), 40 + bound_ns_));
+    EXPECT_TRUE(patience.ShouldWait(Exhausted(1), 40, 40));
+    EXPECT_TRUE(patience.ShouldWait(Exhausted(1), 40 + bound_ns_, 40 + bound_ns_));
     EXPECT_EQ(patience.Waited(40 + bound_ns_), bound_ns_);
-    EXPECT_FALSE(patience.ShouldWait(Exhausted(1), 41 + bound_ns_));
+    EXPECT_FALSE(patience.ShouldWait(Exhausted(1), 41 + bound_ns_, 41 + bound_ns_));
     EXPECT_EQ(patience.Waited(41 + bound_ns_), bound_ns_ + 1);
 }
 
@@ -79,28 +79,28 @@ TEST_P(PatienceTest, ExhaustedThenBehindIsOneWait)
 {
     Patience patience(limit_ms_);
 
-    EXPECT_TRUE(patience.ShouldWait(Exhausted(1), 0));
-    EXPECT_TRUE(patience.ShouldWait(Behind(5), bound_ns_));
-    EXPECT_FALSE(patience.ShouldWait(Behind(5), bound_ns_ + 1));
+    EXPECT_TRUE(patience.ShouldWait(Exhausted(1), 0, 0));
+    EXPECT_TRUE(patience.ShouldWait(Behind(5), bound_ns_, bound_ns_));
+    EXPECT_FALSE(patience.ShouldWait(Behind(5), bound_ns_ + 1, bound_ns_ + 1));
 }
 
 TEST_P(PatienceTest, ALargeStepDuringTheWaitIsRefusedAtOnce)
 {
     Patience patience(limit_ms_);
 
-    EXPECT_TRUE(patience.ShouldWait(Behind(kMs - 1), 0));
-    EXPECT_FALSE(patience.ShouldWait(Behind(std::max(limit_ns_, kMs) + 1), 1));
+    EXPECT_TRUE(patience.ShouldWait(Behind(kMs - 1), 0, 0));
+    EXPECT_FALSE(patience.ShouldWait(Behind(std::max(limit_ns_, kMs) + 1), 1, 1));
 }
 
 TEST_P(PatienceTest, ProgressByOthersBeginsANewWait)
 {
     Patience patience(limit_ms_);
 
-    EXPECT_TRUE(patience.ShouldWait(Exhausted(1, 500), 0));
-    EXPECT_TRUE(patience.ShouldWait(Exhausted(1, 501), bound_ns_ + 1));
+    EXPECT_TRUE(patience.ShouldWait(Exhausted(1, 500), 0, 0));
+    EXPECT_TRUE(patience.ShouldWait(Exhausted(1, 501), bound_ns_ + 1, bound_ns_ + 1));
     EXPECT_EQ(patience.Waited(bound_ns_ + 1), 0);
-    EXPECT_TRUE(patience.ShouldWait(Exhausted(1, 501), 2 * bound_ns_ + 1));
-    EXPECT_FALSE(patience.ShouldWait(Exhausted(1, 501), 2 * bound_ns_ + 2));
+    EXPECT_TRUE(patience.ShouldWait(Exhausted(1, 501), 2 * bound_ns_ + 1, 2 * bound_ns_ + 1));
+    EXPECT_FALSE(patience.ShouldWait(Exhausted(1, 501), 2 * bound_ns_ + 2, 2 * bound_ns_ + 2));
 }
 
 /// The server's loop around Patience, in simulated time: true time runs by the
@@ -136,8 +136,9 @@ public:
                 word = step.word;
                 return true;
             }
+            const std::int64_t answered = time;
             after_attempt(*this);
-            if (!patience.ShouldWait(step, attempted))
+            if (!patience.ShouldWait(step, attempted, answered))
                 return false;
             time += std::min(step.gap_ns, 20 * kMs) + 60000; // sleeps last a little longer
         }
@@ -216,6 +217,17 @@ TEST_P(PatienceTest, RivalsThatTakeEverythingAreNoClockStep)
 
     EXPECT_TRUE(call.Run(limit_ms_));
     EXPECT_GE(call.time, until);
+}
+
+/// The process is stopped just before its first attempt, and the first sleep
+/// ends early: the time that it was stopped has not been spent waiting.
+TEST_P(PatienceTest, BeingStoppedBeforeAnAttemptIsNotWaiting)
+{
+    Patience patience(limit_ms_);
+    const std::int64_t stopped = bound_ns_ + kSecond;
+
+    EXPECT_TRUE(patience.ShouldWait(Exhausted(500000), 0, stopped));
+    EXPECT_TRUE(patience.ShouldWait(Exhausted(100000), stopped + 400000, stopped + 400000));
 }
 
 /// The process is stopped for an hour just after an attempt. By the time that

@@ -101,7 +101,7 @@ TEST(ParseFormatted, RandomTextsAroundAnIdsLength)
     };
     Comparison comparison;
 
-    for (int i = 0; i < 300000; i++) {
+    for (int i = 0; i < 300000 / SCALE; i++) {
         std::string text = pick(8) ? digits(17 + pick(5)) : digits(pick(5));
         const std::string others[] = {"a", "-", "№", "a1b", "2", "24", "X2", "3-", ""};
         for (std::size_t n = pick(3); n > 0; n--) {
@@ -143,7 +143,7 @@ TEST(ParseFormatted, ReadsBackWhatIsFormatted)
                                      999999999999999999,
                                      1000000000000000000,
                                      INT64_MAX};
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000 / SCALE; i++)
         ids.push_back(static_cast<std::int64_t>(random() >> (1 + random() % 63)));
 
     for (const std::int64_t id : ids)
