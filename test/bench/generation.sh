@@ -83,7 +83,7 @@ epoch=$(sql default_layout -c 'SELECT custom_epoch FROM timeshard_config()')
 # has reached its millisecond. A generator that borrows from the future divides
 # by zero here, and the run fails.
 honest="1 / ((max(timeshard_next_id()) >> 22) + $epoch <= floor(extract(epoch FROM clock_timestamp()) * 1000))::int"
-echo "SELECT $honest FROM generate_series(1, $calls);" >"$work/ids.pgbench"
+echo "SELECT $honest FROM (SELECT generate_series(1, $calls)) AS calls;" >"$work/ids.pgbench"
 checked_scan="SELECT $honest FROM scanned"
 
 scans=(
