@@ -68,7 +68,6 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "Installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
-# A throw-away server is all that is wanted: no cluster is made or started.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { $root apt-get update && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then

@@ -11,6 +11,7 @@
 #pragma GCC diagnostic ignored "-Wregister"
 #if defined(__clang__)
 #pragma GCC diagnostic ignored "-Wdeprecated-register"
+#pragma GCC diagnostic ignored "-Wignored-attributes" // gnu_printf, of a server built by gcc
 #endif
 #endif
 
