@@ -132,7 +132,8 @@ run_stages() {
   mkdir -p "$dir"
   build "$dir" "$unit" || return 1
   if [ "$unit" = yes ]; then
-    attempt "$dir/unit.log" "$unit_seconds" make -C "$tree/test/unit" BUILD=build check
+    # At the first failure: a later test may hang on what is broken.
+    attempt "$dir/unit.log" "$unit_seconds" env GTEST_FAIL_FAST=1 make -C "$tree/test/unit" BUILD=build check
     [ "$outcome" = passed ] || { caught_by=unit; return 0; }
   fi
   regress "$dir" || return 1
