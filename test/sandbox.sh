@@ -27,7 +27,8 @@ clean_up() {
   for pid_file in $(find "$work" -name postmaster.pid 2>/dev/null); do
     as_user "$bindir/pg_ctl" -D "$(dirname "$pid_file")" -m immediate -w stop >/dev/null 2>&1 || :
   done
-  if [ "$status" -ne 0 ] && [ -n "${keep_on_failure:-}" ]; then
+  # From 128 on it is a signal: an interruption is no failure to look into.
+  if [ "$status" -gt 0 ] && [ "$status" -lt 128 ] && [ -n "${keep_on_failure:-}" ]; then
     echo "What the failed run left is in $work" >&2
   else
     rm -rf "$work"
