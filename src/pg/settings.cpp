@@ -121,6 +121,27 @@ std::int64_t BootValue(const Setting &setting)
     return value;
 }
 
+/// Says who has set the placeholder, and what undoes it: a RESET in the session
+/// only if the value behind it is the server's.
+[[noreturn]] void RefusePlaceholder(const Setting &setting, const config_generic &placeholder)
+{
+    const bool by_session = placeholder.reset_source <= PGC_S_ARGV;
+    const bool by_client = placeholder.reset_source == PGC_S_CLIENT;
+    ereport(ERROR,
+            (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
+             errmsg("parameter \"%s\" can only be set in the server's configuration", setting.name),
+             by_session  ? errdetail("This session, or a function's SET clause, has set it.")
+             : by_client ? errdetail("The options of this connection have set it.")
+                         : errdetail("It is stored for the role or the database."),
+             by_session ? errhint("Use RESET %s.", setting.name)
+             : by_client
+                 ? errhint("Remove it from the connection's options and connect again.")
+                 : errhint("Have a superuser run ALTER ROLE or ALTER DATABASE ... RESET %s, "
+                           "and connect again.",
+                           setting.name)));
+    pg_unreachable();
+}
+
 /// Looks at what stands under the setting's name before it is defined.
 ///
 /// Until the library is loaded, any role can set a placeholder of that name;
@@ -138,15 +159,7 @@ std::int64_t InspectPlaceholder(const Setting &setting, std::int64_t boot_value)
                         errmsg("another copy of the timeshard library is loaded in this session"),
                         errhint("Connect again.")));
     if (variable->source > PGC_S_ARGV || variable->reset_source > PGC_S_ARGV)
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
-             errmsg("parameter \"%s\" can only be set in the server's configuration", setting.name),
-             errdetail("This session, its connection options, its role or its database has "
-                       "set it."),
-             errhint("Use RESET %s, or ALTER ROLE or ALTER DATABASE ... RESET %s and connect "
-                     "again.",
-                     setting.name, setting.name)));
+        RefusePlaceholder(setting, *variable);
 
     const char *raw = *reinterpret_cast<const config_string *>(variable)->variable;
     if (raw == nullptr)

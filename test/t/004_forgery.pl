@@ -107,7 +107,7 @@ sub session
 }
 
 my $refused = qr/55P02: +parameter "timeshard\.\w+" can only be set in the server's configuration
-.*HINT: +Use RESET timeshard\.\w+, or ALTER ROLE/s;
+.*HINT: +(?:Use RESET timeshard\.\w+\.|Remove it from the connection|Have a superuser run ALTER ROLE)/s;
 my $refused_by_server = qr/cannot be (changed|set) (now|after|until)|transaction is aborted/;
 
 for my $server (@servers)
