@@ -27,8 +27,11 @@ EXTRA_CLEAN = build tmp_check
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: help test test-mutants bench-generation
+.PHONY: help demo test test-mutants bench-generation
 # Targets that need no PostgreSQL yet: they install what is missing.
+demo:
+	@test/demo.sh
+
 test:
 	@test/run.sh
 
@@ -42,6 +45,7 @@ help:
 	@echo 'make                    build against the server that PG_CONFIG names'
 	@echo 'make install            install there (make uninstall removes it)'
 	@echo 'make installcheck       pg_regress on the running server that PGHOST, PGPORT name'
+	@echo 'make demo               Timeshard at its main job on a throw-away server'
 	@echo 'make test               every test but the mutants, on throw-away servers'
 	@echo 'make test-mutants       break the code on purpose, see the tests notice'
 	@echo 'make bench-generation   what an ID costs, as ratios'
@@ -53,7 +57,7 @@ include $(PGXS)
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
 $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile
-else ifeq ($(filter test test-mutants bench-generation help,$(MAKECMDGOALS)),)
+else ifeq ($(filter demo test test-mutants bench-generation help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

@@ -50,6 +50,7 @@ if [ "$purpose" = test ]; then
   need clang has clang++
   need binutils has nm
   need python3 has python3
+  need python3-yaml python3 -c 'import yaml'
 fi
 [ -n "$missing" ] || exit 0
 
