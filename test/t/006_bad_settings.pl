@@ -141,12 +141,15 @@ restart_with_env($node);
 my $other = $node->background_psql('other');
 my $node_of = 'SELECT node_id FROM timeshard_parse(timeshard_next_id())';
 $other->query_safe($node_of);
+my $settings = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE name LIKE 'timeshard.%'";
+my $good = $other->query_safe($settings);
 for my $case (grep { $_->{conf} && $_->{conf} !~ /bits = \d/ } @cases)
 {
     configure('timeshard.node_id = 9', $case->{conf});
     reload_and_wait();
     both_calls_fail($case->{error}, "reloaded, $case->{name}");
     is($other->query_safe($node_of), 9, "reloaded, $case->{name}: another session goes on");
+    is($other->query_safe($settings), $good, "reloaded, $case->{name}: and keeps the good values");
 }
 configure('timeshard.node_id = 9');
 reload_and_wait();

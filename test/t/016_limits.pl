@@ -44,7 +44,9 @@ EXPECTED
 # Nothing is lost by bad input: while the clock stands still, the IDs before and
 # after a refused call follow one another.
 set_clock($node, '2030-01-01 00:00:00');
-for my $call (q{timeshard_prefix_at('x', 20)}, q{timeshard_prefix_at('x', -1)})
+my $longest = q{repeat(repeat('x', 32767), 32768) || repeat('x', 32763)};
+for my $call (q{timeshard_prefix_at('x', 20)}, q{timeshard_prefix_at('x', -1)},
+    "timeshard_prefix_at($longest, 4)", "timeshard_next_id_with_prefix($longest)")
 {
     my $first = $node->safe_psql('postgres', 'SELECT timeshard_next_id()');
     my ($rc) = $node->psql('postgres', "SELECT $call");
