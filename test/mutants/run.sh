@@ -14,6 +14,7 @@
 #   Timeout: caught   a stage that runs out of time has caught it; for every
 #                     other mutant that is an error, as is a patch that does
 #                     not apply or compile
+# timeshard--VERSION.sql stands for the newest release's script.
 # Stages, from cheap to dear, until one fails: unit tests (where src/core is
 # patched), pg_regress, then the TAP files that the mutant names. The unmutated
 # tree goes first and must pass them all.
@@ -153,6 +154,7 @@ show_failure() {
 }
 
 # The mutants asked for, and the TAP files that they name.
+version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$work/original/timeshard.control")
 chosen=()
 for wanted in "${@:-}"; do
   found=("$mutants/${wanted%.patch}"*.patch)
@@ -190,7 +192,8 @@ for patch in "${chosen[@]}"; do
   unit=no
   grep -q '^+++ b/src/core/' "$patch" && unit=yes
   complaint="does not apply"
-  if ! as_user patch -d "$tree" -p1 -F0 --no-backup-if-mismatch <"$patch" >"$logs/$name/patch.log" 2>&1 ||
+  if ! sed "s/timeshard--VERSION/timeshard--$version/" "$patch" |
+    as_user patch -d "$tree" -p1 -F0 --no-backup-if-mismatch >"$logs/$name/patch.log" 2>&1 ||
     ! run_stages "$logs/$name" "$unit" $(heading "$patch" Tests); then
     errors=$((errors + 1))
     echo "ERROR, $complaint: $name"
