@@ -7,7 +7,7 @@ OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp)))
 OUR_HEADERS = $(wildcard src/core/*.hpp src/pg/*.hpp)
 
 # pg_regress: passes on any server that has the extension installed.
-REGRESS = extension generate text parse config contexts
+REGRESS = extension generate text parse config contexts stats
 REGRESS_OPTS = --inputdir=. --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
@@ -27,7 +27,7 @@ EXTRA_CLEAN = build tmp_check
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: help demo test test-mutants bench-generation
+.PHONY: help demo test test-mutants test-fuzz bench-generation bench-mark
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -38,8 +38,14 @@ test:
 test-mutants:
 	@test/mutants/run.sh $(MUTANTS)
 
+test-fuzz:
+	@test/fuzz.sh
+
 bench-generation:
 	@test/bench/generation.sh
+
+bench-mark:
+	@test/bench/mark.sh
 
 help:
 	@echo 'make                    build against the server that PG_CONFIG names'
@@ -48,7 +54,9 @@ help:
 	@echo 'make demo               Timeshard at its main job on a throw-away server'
 	@echo 'make test               every test but the mutants, on throw-away servers'
 	@echo 'make test-mutants       break the code on purpose, see the tests notice'
+	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
 	@echo 'make bench-generation   what an ID costs, as ratios'
+	@echo 'make bench-mark         what the durable mark costs, against the release without it'
 
 ifneq ($(PGXS),)
 all:
@@ -57,7 +65,7 @@ include $(PGXS)
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
 $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile
-else ifeq ($(filter demo test test-mutants bench-generation help,$(MAKECMDGOALS)),)
+else ifeq ($(filter demo test test-mutants test-fuzz bench-generation bench-mark help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

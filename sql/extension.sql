@@ -19,8 +19,8 @@ SELECT attname AS without_comment
 FROM pg_attribute
 WHERE attrelid = 'timeshard_parts'::regclass AND col_description(attrelid, attnum) IS NULL;
 
--- Anyone may use all of it
-SELECT bool_and(has_function_privilege('public', p.oid, 'EXECUTE')) AS for_public
+-- Anyone may use all of it but what moves the floor
+SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FILTER (WHERE NOT has_function_privilege('public', p.oid, 'EXECUTE')) AS not_for_public
 FROM pg_proc p
 JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'timeshard';

@@ -14,6 +14,15 @@ SELECT holds(timeshard_parse(timeshard_next_id())) AS made_here;
 SELECT timeshard_parse(NULL::bigint) IS NULL AS id, timeshard_parse(NULL::text) IS NULL AS formatted,
        timeshard_parse('ORD_1', NULL) IS NULL AS prefix, timeshard_parse(NULL, 'ORD_') IS NULL AS both;
 
+-- Other layouts: the same ID under them; Twitter's epoch, and both ends of all
+SELECT * FROM timeshard_parse(1541815603606036480, 10, 1288834974657) \gx
+SELECT bits, epoch, p.timestamp_offset, p."timestamp", p.node_id, p.sequence
+FROM (VALUES (1, 0), (16, 0), (16, 253402300799999)) AS layouts (bits, epoch),
+     timeshard_parse(9223372036854775807, bits, epoch) AS p;
+SELECT timeshard_parse(id, c.node_id_bits, c.custom_epoch) = timeshard_parse(id) AS the_one_in_force
+FROM timeshard_config() AS c, timeshard_next_id() AS id;
+SELECT timeshard_parse(NULL, 10, 0) IS NULL AS id, timeshard_parse(1, NULL, 0) IS NULL AS bits, timeshard_parse(1, 10, NULL) IS NULL AS epoch;
+
 -- Text: what is read, prefix unknown
 SELECT formatted, (timeshard_parse(formatted)).id
 FROM (VALUES ('0'), ('0000000000000000042'), ('42'), ('9223372036854775807'),
@@ -37,6 +46,11 @@ WHERE (timeshard_parse(timeshard_format(id, prefix, at), prefix)).id IS DISTINCT
 
 -- Errors
 \set SHOW_CONTEXT never
+SELECT timeshard_parse(-1, 10, 0);
+SELECT timeshard_parse(1, 0, 0);
+SELECT timeshard_parse(1, 17, 0);
+SELECT timeshard_parse(1, 10, -1);
+SELECT timeshard_parse(1, 10, 253402300800000);
 SELECT timeshard_parse(-1);
 SELECT timeshard_parse(-9223372036854775808);
 SELECT timeshard_parse(''::text);

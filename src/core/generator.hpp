@@ -18,13 +18,19 @@
 ///
 /// is the last ID that was issued, less its node ID: the bits of the node ID
 /// are zero, so an ID is the word or-ed with the node field. Zero means that
-/// nothing has been issued.
+/// nothing has been issued. A floor has all lower bits set, those of the node ID
+/// too, which no ID's word has: nothing is left in its millisecond.
 ///
 /// Invariant: the word only ever rises, and each rise issues exactly the ID
-/// that the new word stands for. Uniqueness and order follow from it alone,
-/// whatever the clock does: an exchange succeeds for one caller only, and a
-/// caller that starts after another has returned loads a word at least as
-/// large as the other's ID.
+/// that the new word stands for, or sets a floor. Uniqueness and order follow
+/// from it alone, whatever the clock does: an exchange succeeds for one caller
+/// only, and a caller that starts after another has returned loads a word at
+/// least as large as the other's ID.
+///
+/// The word is lost with the server's memory. That no later run repeats an ID
+/// follows from the reservation (reservation.hpp): no ID's millisecond is at or
+/// past the limit, which is durable before it is raised, and the next run
+/// starts above it.
 namespace timeshard {
 
 inline constexpr std::int64_t kNanosecondsPerMillisecond = 1000000;
@@ -40,15 +46,17 @@ enum class Status : std::uint8_t {
     kBehind,      ///< the clock is `gap_ns` behind the millisecond of the last ID
     kBeforeEpoch, ///< the clock reads earlier than the epoch
     kPastEnd,     ///< the clock is past what 41 bits can count
+    kUnreserved,  ///< the clock has reached the limit of the reservation
 };
 
 /// The outcome of one step. `word` is the new state word when kIssued, else
-/// the one that stood in the way.
+/// the one that stood in the way; `last` is the one before, when kIssued.
 struct Step
 {
     Status status;
     std::uint64_t word;
     std::int64_t gap_ns;
+    std::uint64_t last = 0;
 };
 
 /// A clock reading in ID space: `offset` ms since the epoch, which can be
@@ -75,20 +83,41 @@ constexpr std::uint64_t WordAt(std::int64_t offset)
     return static_cast<std::uint64_t>(offset) << kLowerBits;
 }
 
-/// What follows `last` when the clock reads `now`. Pure: it reads and changes
-/// nothing else. The gap of a clock behind is measured in ns, because two
-/// processors' clocks can differ by a few around a tick, which is no fault.
-constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence)
+/// The word of a floor: everything up to the end of that millisecond is taken.
+constexpr std::uint64_t FloorAt(std::int64_t offset)
+{
+    return WordAt(offset) | ((std::uint64_t{1} << kLowerBits) - 1);
+}
+
+constexpr bool IsFloor(std::uint64_t word)
+{
+    return word == FloorAt(OffsetOf(word));
+}
+
+/// How many IDs were issued in the millisecond of `last`, when it was left.
+constexpr std::int64_t IdsInMillisecond(std::uint64_t last)
+{
+    return last == 0 || IsFloor(last) ? 0 : SequenceOf(last) + 1;
+}
+
+/// What follows `last` when the clock reads `now` and the milliseconds below
+/// `limit` are reserved. Pure: it reads and changes nothing else. The gap of a
+/// clock behind is measured in ns, because two processors' clocks can differ by
+/// a few around a tick, which is no fault. The limit, never above
+/// kMaxOffset + 1, is looked at for a new millisecond only: the one that an ID
+/// is already in was below it.
+constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence,
+                       std::int64_t limit)
 {
     const std::int64_t last_offset = OffsetOf(last);
     const std::int64_t gap_ms = last_offset - now.offset;
 
-    if (gap_ms < 0 && now.offset <= kMaxOffset) [[likely]]
-        return {Status::kIssued, WordAt(now.offset), 0};
+    if (gap_ms < 0 && now.offset < limit) [[likely]]
+        return {Status::kIssued, WordAt(now.offset), 0, last};
     if (gap_ms < 0)
-        return {Status::kPastEnd, last, 0};
+        return {now.offset > kMaxOffset ? Status::kPastEnd : Status::kUnreserved, last, 0};
     if (gap_ms == 0 && SequenceOf(last) < max_sequence) [[likely]]
-        return {Status::kIssued, last + 1, 0};
+        return {Status::kIssued, last + 1, 0, last};
     if (gap_ms == 0)
         return {Status::kExhausted, last, kNanosecondsPerMillisecond - now.nanoseconds};
     if (last == 0)
@@ -98,7 +127,8 @@ constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence
 }
 
 /// Takes the next ID off `state`, an atomic 64-bit word that the caller owns,
-/// by `clock`, whose milliseconds count from `epoch` (ms since 1970).
+/// by `clock`, whose milliseconds count from `epoch` (ms since 1970), in a
+/// millisecond below `limit`.
 ///
 /// Order matters. The state is loaded *before* the clock is read, so that a
 /// word ahead of the clock means a clock that went back, never a faster
@@ -107,7 +137,8 @@ constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence
 /// than our reading, that millisecond has begun and is honest for us too. The
 /// clock is read again only when the millisecond is used up.
 template <typename Atomic, typename Clock>
-inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch, std::int32_t max_sequence)
+inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch, std::int32_t max_sequence,
+                     std::int64_t limit)
 {
     for (;;) {
         std::uint64_t last = state.load();
@@ -115,7 +146,7 @@ inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch, std::int3
         Moment now{reading.milliseconds - epoch, reading.nanoseconds};
 
         for (;;) {
-            const Step step = Advance(last, now, max_sequence);
+            const Step step = Advance(last, now, max_sequence, limit);
             if (step.status != Status::kIssued) [[unlikely]]
                 return step;
             if (state.compare_exchange_strong(last, step.word)) [[likely]]
@@ -125,6 +156,18 @@ inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch, std::int3
             if (OffsetOf(last) == now.offset && SequenceOf(last) >= max_sequence)
                 break;
         }
+    }
+}
+
+/// Raises `state` to the floor at `offset` (0 to kMaxOffset), unless it is
+/// above it already. A session that loses an exchange to it finds nothing left
+/// in the floor's millisecond, so it reads the clock again rather than take the
+/// floor for a millisecond that has begun.
+template <typename Atomic>
+inline void RaiseToFloor(Atomic &state, std::int64_t offset)
+{
+    std::uint64_t word = state.load();
+    while (word < FloorAt(offset) && !state.compare_exchange_strong(word, FloorAt(offset))) {
     }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "generator.hpp"
+#include "reservation.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -12,7 +13,9 @@ namespace timeshard {
 ///
 /// - A gap below 1 ms is waited out: two processors' clocks can show one at a
 ///   tick.
-/// - A larger gap is waited out if it is within the limit, else refused.
+/// - A larger gap is waited out if it is within the limit, else refused. Behind
+///   a floor the limit is larger by the window: the last run of the server may
+///   have reserved that much ahead of the clock.
 /// - Waiting for one millisecond ends when it has lasted longer than a sound
 ///   clock can need, so that a clock that is set back again and again, or
 ///   stands still, cannot hold a call for ever.
@@ -29,8 +32,7 @@ class Patience
 public:
     /// `limit_ms`: the setting timeshard.max_clock_wait, 0 to 60,000.
     constexpr explicit Patience(std::int64_t limit_ms)
-        : limit_ns_(limit_ms * kNanosecondsPerMillisecond),
-          bound_ns_(limit_ns_ / 8 * 9 + 10 * kNanosecondsPerMillisecond)
+        : limit_ns_(limit_ms * kNanosecondsPerMillisecond)
     {}
 
     /// True if the call should wait after `step`, which is kExhausted or
@@ -38,7 +40,8 @@ public:
     /// monotonic times read before and after the attempt that gave the step.
     constexpr bool ShouldWait(const Step &step, std::int64_t before_ns, std::int64_t after_ns)
     {
-        const std::int64_t gap_limit_ns = std::max(limit_ns_, kNanosecondsPerMillisecond - 1);
+        const std::int64_t limit_ns = LimitBehind(step.word);
+        const std::int64_t gap_limit_ns = std::max(limit_ns, kNanosecondsPerMillisecond - 1);
         if (step.status == Status::kBehind && step.gap_ns > gap_limit_ns)
             return false;
         if (!waiting_ || OffsetOf(step.word) != awaited_offset_) {
@@ -47,7 +50,7 @@ public:
             since_ns_ = after_ns;
             return true;
         }
-        return before_ns - since_ns_ <= bound_ns_;
+        return before_ns - since_ns_ <= limit_ns / 8 * 9 + 10 * kNanosecondsPerMillisecond;
     }
 
     /// How long this call has waited for the present millisecond, in ns.
@@ -57,8 +60,12 @@ public:
     }
 
 private:
+    constexpr std::int64_t LimitBehind(std::uint64_t word) const
+    {
+        return IsFloor(word) ? limit_ns_ + kWindowMs * kNanosecondsPerMillisecond : limit_ns_;
+    }
+
     std::int64_t limit_ns_;
-    std::int64_t bound_ns_;
     std::int64_t awaited_offset_ = 0;
     std::int64_t since_ns_ = 0;
     bool waiting_ = false;

@@ -5,10 +5,11 @@
 #include "../core/layout.hpp"
 #include "../core/patience.hpp"
 
+#include "refusals.hpp"
+#include "reservation.hpp"
+
 #include "postgres.hpp"
 #include "settings.hpp"
-#include "shared_state.hpp"
-#include "timestamps.hpp"
 
 namespace timeshard::pg {
 namespace {
@@ -17,13 +18,56 @@ namespace {
 /// it may have been set right.
 constexpr long kMaxSleepMs = 20;
 
-Step Attempt(const Generator &generator)
+/// What a call needs, kept by each process: valid once `ready`.
+struct Generator
 {
-    return TakeNext(*generator.word, SystemClock{}, generator.epoch, generator.max_sequence);
+    SharedState *state;
+    std::int64_t epoch;
+    std::uint64_t node_field;
+    std::int32_t max_sequence;
+    bool ready;
+};
+
+Generator generator;
+
+/// Makes the generator ready in this process; `caller` is named in the error
+/// when the server is in recovery.
+pg_noinline void MakeReady(const char *caller)
+{
+    PreventCommandDuringRecovery(caller);
+    SharedState &state = AttachedState();
+    if (state.header.floor_taken.load() == 0)
+        TakeFloor(state);
+    const Identity &identity = state.header.identity;
+    const Layout layout(identity.node_id_bits);
+    generator = {&state, identity.custom_epoch, layout.NodeField(identity.node_id),
+                 layout.MaxSequence(), true};
 }
 
-std::int64_t IdOf(const Generator &generator, const Step &step)
+Step Attempt(std::int64_t limit)
 {
+    return TakeNext(generator.state->word, SystemClock{}, generator.epoch, generator.max_sequence,
+                    limit);
+}
+
+/// An attempt that extends the reservation where that is due. While another
+/// session does so, what is left of it serves.
+Step AttemptExtending()
+{
+    const Header &header = generator.state->header;
+    const Step step = Attempt(header.renew_at.load());
+    if (step.status != Status::kUnreserved)
+        return step;
+    ExtendReservation(*generator.state);
+    return Attempt(header.end.load());
+}
+
+/// The ID that was issued. Counts once a millisecond: the first ID in one counts
+/// those of the one before.
+std::int64_t Issue(const Step &step)
+{
+    if (SequenceOf(step.word) == 0)
+        generator.state->counters.issued_before.fetch_add(IdsInMillisecond(step.last));
     return static_cast<std::int64_t>(step.word | generator.node_field);
 }
 
@@ -33,7 +77,7 @@ std::int64_t IdOf(const Generator &generator, const Step &step)
 /// has died.
 void SleepToTick(std::int64_t gap_ns)
 {
-    pgstat_report_wait_start(PG_WAIT_EXTENSION);
+    pgstat_report_wait_start(ClockWaitEvent());
     pg_usleep(static_cast<long>((gap_ns + 999) / 1000));
     pgstat_report_wait_end();
     if (!PostmasterIsAlive())
@@ -48,83 +92,74 @@ void SleepForClock(std::int64_t gap_ns)
     }
     const long gap_ms = static_cast<long>(gap_ns / kNanosecondsPerMillisecond);
     WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(gap_ms, kMaxSleepMs),
-              PG_WAIT_EXTENSION);
+              ClockWaitEvent());
     ResetLatch(MyLatch);
 }
 
-void ReportClockWait(const Step &step)
+void ReportWait(const Step &step)
 {
-    if (step.gap_ns < kNanosecondsPerMillisecond || !TakeTurnToLogClockWait(MonotonicNanoseconds()))
+    if (step.gap_ns < kNanosecondsPerMillisecond ||
+        !TakeTurnToLogClockWait(*generator.state, MonotonicNanoseconds()))
         return;
-    ereport(LOG, (errmsg("clock is %.3f ms behind the last ID; timeshard waits for it",
-                         static_cast<double>(step.gap_ns) / kNanosecondsPerMillisecond),
-                  errhidestmt(true)));
+    const double gap_ms = static_cast<double>(step.gap_ns) / kNanosecondsPerMillisecond;
+    ereport(LOG,
+            (IsFloor(step.word)
+                 ? errmsg("timeshard waits %.3f ms for the clock to pass the floor", gap_ms)
+                 : errmsg("clock is %.3f ms behind the last ID; timeshard waits for it", gap_ms),
+             errhidestmt(true)));
 }
 
-[[noreturn]] void RefuseClock(const Generator &generator, const Step &step, std::int64_t waited_ns)
+/// Counts the start of a call's wait. The wait for a floor is a restart's, and a
+/// gap below 1 ms two processors' clocks': no fault of the clock.
+void CountWait(const Step &step)
 {
-    constexpr double kNsPerMs = kNanosecondsPerMillisecond;
-    const TimestampTz last = ToTimestamp(OffsetOf(step.word) + generator.epoch);
-    const char *last_text = pstrdup(timestamptz_to_str(last));
-    const char *now_text =
-        pstrdup(timestamptz_to_str(ToTimestamp(SystemClock::Now().milliseconds)));
-
-    ereport(
-        ERROR,
-        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-         step.status == Status::kBehind
-             ? errmsg("clock is %.3f ms behind the last ID", step.gap_ns / kNsPerMs)
-             : errmsg("clock stands still in a millisecond whose IDs are used up"),
-         errdetail("The last ID is of %s, the clock reads %s, this call has waited %.3f ms, and "
-                   "timeshard.max_clock_wait is %d ms.",
-                   last_text, now_text, waited_ns / kNsPerMs, MaxClockWait()),
-         errhint("Set the server's clock right. IDs are issued again once it has passed the "
-                 "last one.")));
-    pg_unreachable();
+    Counters &counters = generator.state->counters;
+    if (IsFloor(step.word))
+        return;
+    if (step.status == Status::kExhausted) {
+        counters.sequence_waits.fetch_add(1);
+    } else if (step.gap_ns >= kNanosecondsPerMillisecond) {
+        counters.clock_waits.fetch_add(1);
+        RaiseLargest(counters.largest_step_ns, step.gap_ns);
+    }
 }
 
-[[noreturn]] void RefuseOutsideLayout(const Generator &generator, const Step &step)
+[[noreturn]] void Refuse(const Step &step, std::int64_t waited_ns)
 {
-    const char *now_text =
-        pstrdup(timestamptz_to_str(ToTimestamp(SystemClock::Now().milliseconds)));
-    const char *epoch_text = pstrdup(timestamptz_to_str(ToTimestamp(generator.epoch)));
-
-    if (step.status == Status::kBeforeEpoch)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("clock is before the epoch"),
-                        errdetail("The clock reads %s, and timeshard.custom_epoch is %s.", now_text,
-                                  epoch_text),
-                        errhint("Set the server's clock right, or set timeshard.custom_epoch to a "
-                                "time that has passed and restart the server.")));
-    ereport(
-        ERROR,
-        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-         errmsg("the %d bits of the timestamp are used up", kOffsetBits),
-         errdetail("The clock reads %s, and with the epoch %s IDs ended at %s.", now_text,
-                   epoch_text, timestamptz_to_str(ToTimestamp(generator.epoch + kMaxOffset + 1))),
-         errhint("Set the server's clock right, or set timeshard.custom_epoch to a later time "
-                 "and restart the server.")));
-    pg_unreachable();
+    Counters &counters = generator.state->counters;
+    counters.clock_refusals.fetch_add(1);
+    if (step.status == Status::kBehind && !IsFloor(step.word))
+        RaiseLargest(counters.largest_step_ns, step.gap_ns);
+    RefuseClock(step, generator.epoch, waited_ns);
 }
 
-/// The rare rest of NextId: waits and tries until there is an ID, a cancel or
-/// a reason to refuse.
-pg_noinline std::int64_t NextIdAfterWait(const Generator &generator)
+/// The rare rest of NextId: waits, extends and tries until there is an ID, a
+/// cancel or a reason to refuse.
+pg_noinline std::int64_t NextIdAfterWait()
 {
     Patience patience(MaxClockWait());
+    long nap_ms = 0;
 
-    for (;;) {
+    for (bool first = true;; first = false) {
         CHECK_FOR_INTERRUPTS();
         const std::int64_t before_ns = MonotonicNanoseconds();
-        const Step step = Attempt(generator);
+        const Step step = AttemptExtending();
         if (step.status == Status::kIssued)
-            return IdOf(generator, step);
-        if (step.status == Status::kBeforeEpoch || step.status == Status::kPastEnd)
-            RefuseOutsideLayout(generator, step);
+            return Issue(step);
+        if (step.status == Status::kBeforeEpoch)
+            RefuseBeforeEpoch(generator.epoch);
+        if (step.status == Status::kPastEnd)
+            RefusePastEnd(generator.epoch);
+        if (step.status == Status::kUnreserved) {
+            NapForMark(nap_ms); // a sync takes longer than the reservation lasts
+            continue;
+        }
         if (!patience.ShouldWait(step, before_ns, MonotonicNanoseconds()))
-            RefuseClock(generator, step, patience.Waited(before_ns));
+            Refuse(step, patience.Waited(before_ns));
+        if (first)
+            CountWait(step);
         if (step.status == Status::kBehind)
-            ReportClockWait(step);
+            ReportWait(step);
         SleepForClock(step.gap_ns);
     }
 }
@@ -133,11 +168,12 @@ pg_noinline std::int64_t NextIdAfterWait(const Generator &generator)
 
 std::int64_t NextId(const char *caller)
 {
-    const Generator &generator = ReadyGenerator(caller);
-    const Step step = Attempt(generator);
+    if (!generator.ready) [[unlikely]]
+        MakeReady(caller);
+    const Step step = Attempt(generator.state->header.renew_at.load());
     if (step.status == Status::kIssued) [[likely]]
-        return IdOf(generator, step);
-    return NextIdAfterWait(generator);
+        return Issue(step);
+    return NextIdAfterWait();
 }
 
 } // namespace timeshard::pg

@@ -1,6 +1,8 @@
-#include "postgres.hpp"
-#include "settings.hpp"
 #include "shared_state.hpp"
+
+#include "postgres.hpp"
+#include "promotion.hpp"
+#include "settings.hpp"
 
 extern "C" {
 
@@ -10,5 +12,6 @@ void _PG_init(void)
 {
     timeshard::pg::DefineSettings();
     timeshard::pg::PrepareSharedState();
+    timeshard::pg::RegisterPromotionWorker();
 }
 }

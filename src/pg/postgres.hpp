@@ -19,14 +19,21 @@ extern "C" {
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/twophase.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xlogrecovery.h"
 #include "catalog/pg_authid.h"
+#include "common/controldata_utils.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "port/pg_crc32c.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -38,6 +45,7 @@ extern "C" {
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/inet.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM >= 160000 // 16 moved the varlena macros out of postgres.h
@@ -79,5 +87,33 @@ inline config_generic *FindVariable(const char *name)
     return nullptr;
 #endif
 }
+
+#if PG_VERSION_NUM >= 170000 // 17 lets extensions name what they wait for
+inline uint32 NamedWaitEvent(uint32 &event, const char *name)
+{
+    if (event == 0)
+        event = WaitEventExtensionNew(name);
+    return event;
+}
+inline uint32 clock_wait_event = 0;
+inline uint32 mark_wait_event = 0;
+inline uint32 ClockWaitEvent()
+{
+    return NamedWaitEvent(clock_wait_event, "TimeshardClock");
+}
+inline uint32 MarkWaitEvent()
+{
+    return NamedWaitEvent(mark_wait_event, "TimeshardMark");
+}
+#else
+inline uint32 ClockWaitEvent()
+{
+    return PG_WAIT_EXTENSION;
+}
+inline uint32 MarkWaitEvent()
+{
+    return PG_WAIT_EXTENSION;
+}
+#endif
 
 } // namespace timeshard::pg

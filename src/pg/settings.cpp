@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "placeholder.hpp"
 #include "postgres.hpp"
 
 namespace timeshard::pg {
@@ -121,47 +122,10 @@ std::int64_t BootValue(const Setting &setting)
     return value;
 }
 
-/// Says who has set the placeholder, and what undoes it: a RESET in the session
-/// only if the value behind it is the server's.
-[[noreturn]] void RefusePlaceholder(const Setting &setting, const config_generic &placeholder)
+/// What the server gave under the setting's name before it is defined.
+std::int64_t ExpectedValue(const Setting &setting, std::int64_t boot_value)
 {
-    const bool by_session = placeholder.reset_source <= PGC_S_ARGV;
-    const bool by_client = placeholder.reset_source == PGC_S_CLIENT;
-    ereport(ERROR,
-            (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
-             errmsg("parameter \"%s\" can only be set in the server's configuration", setting.name),
-             by_session  ? errdetail("This session, or a function's SET clause, has set it.")
-             : by_client ? errdetail("The options of this connection have set it.")
-                         : errdetail("It is stored for the role or the database."),
-             by_session ? errhint("Use RESET %s.", setting.name)
-             : by_client
-                 ? errhint("Remove it from the connection's options and connect again.")
-                 : errhint("Have a superuser run ALTER ROLE or ALTER DATABASE ... RESET %s, "
-                           "and connect again.",
-                           setting.name)));
-    pg_unreachable();
-}
-
-/// Looks at what stands under the setting's name before it is defined.
-///
-/// Until the library is loaded, any role can set a placeholder of that name;
-/// the server drops such a value on definition and with it the file's or the
-/// command line's below, so the variable falls to its boot value: the identity
-/// would be forged all the same. A parallel worker receives a placeholder set
-/// by its leader without the value behind it, hence both sources.
-std::int64_t InspectPlaceholder(const Setting &setting, std::int64_t boot_value)
-{
-    const config_generic *variable = FindVariable(setting.name);
-    if (variable == nullptr)
-        return boot_value;
-    if ((variable->flags & GUC_CUSTOM_PLACEHOLDER) == 0)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("another copy of the timeshard library is loaded in this session"),
-                        errhint("Connect again.")));
-    if (variable->source > PGC_S_ARGV || variable->reset_source > PGC_S_ARGV)
-        RefusePlaceholder(setting, *variable);
-
-    const char *raw = *reinterpret_cast<const config_string *>(variable)->variable;
+    const char *raw = PlaceholderText(setting.name);
     if (raw == nullptr)
         return boot_value;
     std::int64_t value;
@@ -224,7 +188,7 @@ void DefineSettings()
         Setting &setting = *kSettings[i];
         boot_values[i] = BootValue(setting);
         if (!setting.defined)
-            setting.expected = InspectPlaceholder(setting, boot_values[i]);
+            setting.expected = ExpectedValue(setting, boot_values[i]);
     }
     for (std::size_t i = 0; i < lengthof(kSettings); i++) {
         Setting &setting = *kSettings[i];

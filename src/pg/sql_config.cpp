@@ -2,9 +2,10 @@
 
 #include "../core/layout.hpp"
 
+#include "shared_state.hpp"
+
 #include "postgres.hpp"
 #include "settings.hpp"
-#include "shared_state.hpp"
 #include "timestamps.hpp"
 
 namespace {

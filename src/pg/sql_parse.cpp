@@ -5,8 +5,9 @@
 
 #include <string_view>
 
-#include "postgres.hpp"
 #include "shared_state.hpp"
+
+#include "postgres.hpp"
 #include "timestamps.hpp"
 
 namespace {
@@ -33,16 +34,15 @@ TupleDesc ResultDescriptor(FunctionCallInfo fcinfo)
     return descriptor;
 }
 
-/// The composite timeshard_parts of an ID under the layout in force.
-Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id)
+/// The composite timeshard_parts of an ID under a layout.
+Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id, int node_id_bits, std::int64_t epoch)
 {
     if (id < 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ID must not be negative"),
                         errdetail("The ID is %lld.", static_cast<long long>(id))));
 
-    const timeshard::pg::Identity &identity = timeshard::pg::IdentityInForce();
-    const timeshard::Parts parts = timeshard::Layout(identity.node_id_bits).Split(id);
-    const std::int64_t milliseconds = identity.custom_epoch + parts.offset;
+    const timeshard::Parts parts = timeshard::Layout(node_id_bits).Split(id);
+    const std::int64_t milliseconds = epoch + parts.offset;
     Datum values[] = {
         Int64GetDatum(id),
         Int64GetDatum(milliseconds),
@@ -53,6 +53,29 @@ Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id)
     };
     bool nulls[lengthof(values)] = {};
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(ResultDescriptor(fcinfo), values, nulls)));
+}
+
+/// The same under the layout in force.
+Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id)
+{
+    const timeshard::pg::Identity &identity = timeshard::pg::IdentityInForce();
+    return PartsDatum(fcinfo, id, identity.node_id_bits, identity.custom_epoch);
+}
+
+void CheckLayout(std::int32_t node_id_bits, std::int64_t epoch)
+{
+    if (node_id_bits < timeshard::kMinNodeIdBits || node_id_bits > timeshard::kMaxNodeIdBits)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("node ID bits must be between %d and %d", timeshard::kMinNodeIdBits,
+                               timeshard::kMaxNodeIdBits),
+                        errdetail("The value is %d.", node_id_bits)));
+    if (epoch < timeshard::kMinEpoch || epoch > timeshard::kMaxEpoch)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("epoch must be between %lld and %lld",
+                               static_cast<long long>(timeshard::kMinEpoch),
+                               static_cast<long long>(timeshard::kMaxEpoch)),
+                        errdetail("The value is %lld; it counts milliseconds since 1970.",
+                                  static_cast<long long>(epoch))));
 }
 
 const char *DetailOf(TextError error)
@@ -114,6 +137,7 @@ std::string_view ViewOf(const text *value)
 extern "C" {
 
 PG_FUNCTION_INFO_V1(timeshard_parse);
+PG_FUNCTION_INFO_V1(timeshard_parse_layout);
 PG_FUNCTION_INFO_V1(timeshard_parse_text);
 PG_FUNCTION_INFO_V1(timeshard_parse_text_prefix);
 
@@ -121,6 +145,15 @@ PG_FUNCTION_INFO_V1(timeshard_parse_text_prefix);
 Datum timeshard_parse(PG_FUNCTION_ARGS)
 {
     return PartsDatum(fcinfo, PG_GETARG_INT64(0));
+}
+
+/// timeshard_parse(id bigint, node_id_bits integer, custom_epoch bigint) → timeshard_parts
+Datum timeshard_parse_layout(PG_FUNCTION_ARGS)
+{
+    const std::int32_t node_id_bits = PG_GETARG_INT32(1);
+    const std::int64_t epoch = PG_GETARG_INT64(2);
+    CheckLayout(node_id_bits, epoch);
+    return PartsDatum(fcinfo, PG_GETARG_INT64(0), node_id_bits, epoch);
 }
 
 /// timeshard_parse(formatted text) → timeshard_parts

@@ -141,6 +141,9 @@ for my $preload (0, 1)
     restart_with_env($node);
     $now->();
     crash_restart($node);
+    $node->safe_psql('postgres', $next);
+    is($node->safe_psql('postgres', "SELECT size FROM pg_shmem_allocations WHERE name = 'timeshard'"),
+        512, "$mode: the memory after a crash has the state in it");
     $now->();
     crash_restart($node);
     $now->();

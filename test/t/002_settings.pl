@@ -74,12 +74,15 @@ for my $case (@precedence)
     {
         configure((map { "timeshard.$_" } @$lines), $preload ? "shared_preload_libraries = 'timeshard'" : ());
         $node->{timeshard_options} = $options;
-        restart_with_env($node, %env);
+        restart_without_past($node, %env);
         my $name = ($preload ? 'preloaded' : 'stock') . ": " . ($label || 'nothing set');
         my $in_force = $node->safe_psql('postgres', $config);
         ref $expected ? like($in_force, $expected, $name) : is($in_force, $expected, $name);
         my ($id, undef, $bits, $epoch) = split / /, $in_force;
         is($node->safe_psql('postgres', made($bits, $epoch)), "$id|t", "$name: as an ID shows");
+        is( $node->safe_psql('postgres', "SELECT count(DISTINCT id), min(id >> @{[ 22 - $bits ]} & @{[ (1 << $bits) - 1 ]})
+            FROM (SELECT timeshard_next_id() AS id FROM generate_series(1, 5000)) AS ids"),
+            "5000|$id", "$name: more IDs than a small layout has in a millisecond");
     }
 }
 $node->{timeshard_options} = undef;
@@ -87,7 +90,7 @@ $node->{timeshard_options} = undef;
 # A configuration line that is removed gives way to the environment, not to
 # the built-in value, and in sessions that run already.
 configure('timeshard.node_id = 3', 'timeshard.node_id_bits = 12', 'timeshard.custom_epoch = 1600000000000');
-restart_with_env($node, TIMESHARD_NODE_ID => 4, TIMESHARD_NODE_ID_BITS => 13, TIMESHARD_CUSTOM_EPOCH => 1500000000000);
+restart_without_past($node, TIMESHARD_NODE_ID => 4, TIMESHARD_NODE_ID_BITS => 13, TIMESHARD_CUSTOM_EPOCH => 1500000000000);
 my $show = "SELECT string_agg(setting || ' ' || source, ', ' ORDER BY name) FROM pg_settings
     WHERE name IN ('timeshard.node_id', 'timeshard.node_id_bits', 'timeshard.custom_epoch')";
 my $old = $node->background_psql('postgres');
@@ -112,7 +115,7 @@ for my $preload (0, 1)
 {
     my $mode = $preload ? 'preloaded' : 'stock';
     configure('restart_after_crash = on', 'timeshard.node_id = 7', $preload ? "shared_preload_libraries = 'timeshard'" : ());
-    restart_with_env($node);
+    restart_without_past($node);
     $old = $node->background_psql('postgres');
     my $idle = $node->background_psql('other');
     my $made = made(10, 1702385533000);
@@ -152,7 +155,7 @@ for my $preload (0, 1)
 
 # The wait is no part of the identity.
 configure();
-restart_with_env($node);
+restart_without_past($node);
 $old = $node->background_psql('postgres');
 $old->query_safe('SELECT timeshard_next_id()');
 for my $wait ([ "'1s'", '1s', 1000 ], [ "'1min'", '1min', 60000 ], [ '250', '250ms', 250 ], [ '0', '0', 0 ])

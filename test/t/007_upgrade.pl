@@ -16,12 +16,12 @@ my $node = new_cluster('upgrade', conf => 'timeshard.node_id = 3');
 my $objects = <<'SQL';
 SELECT p.oid::regprocedure, pg_get_functiondef(p.oid), p.proacl, obj_description(p.oid, 'pg_proc')
 FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'timeshard' ORDER BY 1::text COLLATE "C";
+JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'timeshard' ORDER BY p.oid::regprocedure::text COLLATE "C";
 SELECT t.oid::regtype, obj_description(t.oid, 'pg_type'), a.attname, a.atttypid::regtype,
        col_description(a.attrelid, a.attnum)
 FROM pg_type AS t JOIN pg_depend AS d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid
 JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'timeshard'
-LEFT JOIN pg_attribute AS a ON a.attrelid = t.typrelid ORDER BY 1::text, a.attnum;
+LEFT JOIN pg_attribute AS a ON a.attrelid = t.typrelid ORDER BY t.oid::regtype::text COLLATE "C", a.attnum;
 SQL
 my $fresh = $node->safe_psql('postgres', $objects);
 like($fresh, qr/timeshard_next_id/, 'the fresh objects are seen');

@@ -21,6 +21,7 @@ log_min_duration_statement = -1
 CONF
 my $began = monotonic();
 my $session = TimeshardSession->new($node);
+$session->ask_ok("LOAD 'timeshard'");    # before that it knows no setting of ours
 
 my $refusal = qr/^ERROR:  55000: clock is [\d.]+ ms behind the last ID\nDETAIL:  .+\.\nHINT:  .+\./;
 my $last_id = 0;

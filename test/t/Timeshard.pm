@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(
-  new_cluster start_with_env restart_with_env set_clock fails_with
+  new_cluster start_with_env restart_with_env restart_without_past set_clock fails_with
   run_pgbench log_of faketime_library crash_restart
 );
 
@@ -79,6 +79,16 @@ sub restart_with_env
     return start_with_env($node, %env);
 }
 
+# Starts the cluster again as if it had never issued an ID: the mark would
+# refuse an epoch moved forward, or a derived node ID after a configured one.
+sub restart_without_past
+{
+    my ($node, %env) = @_;
+    $node->stop;
+    unlink $node->data_dir . '/timeshard.mark';
+    return start_with_env($node, %env);
+}
+
 # Kills one backend with signal 9; the server, which needs restart_after_crash,
 # starts its shared memory anew. Returns when it answers again.
 sub crash_restart
@@ -112,6 +122,7 @@ sub prepare_clock
         FAKETIME_TIMESTAMP_FILE => $node->{timeshard_clock_file},
         FAKETIME_NO_CACHE => 1,
         FAKETIME_DONT_FAKE_MONOTONIC => 1,
+        NO_FAKE_STAT => 1,    # takes a lock that a killed process never frees
     };
     return;
 }

@@ -14,6 +14,7 @@
 namespace {
 
 using namespace timeshard;
+using timeshard::test::kAllReserved;
 using timeshard::test::Word;
 
 constexpr std::int32_t kMax = 4095;
@@ -31,7 +32,7 @@ class AdvanceTest : public testing::TestWithParam<AdvanceCase>
 
 TEST_P(AdvanceTest, Gives)
 {
-    EXPECT_EQ(Advance(GetParam().last, GetParam().now, kMax), GetParam().expected);
+    EXPECT_EQ(Advance(GetParam().last, GetParam().now, kMax, kAllReserved), GetParam().expected);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -95,13 +96,13 @@ TEST(Advance, FillsAMillisecondOfEveryLayout)
     for (int bits = kMinNodeIdBits; bits <= kMaxNodeIdBits; bits++) {
         const Layout layout(bits);
         const std::uint64_t node_bits = layout.NodeField(layout.MaxNodeId());
-        Step step = Advance(Word(41, 3), {42, 0}, layout.MaxSequence());
+        Step step = Advance(Word(41, 3), {42, 0}, layout.MaxSequence(), 43);
 
         for (std::int32_t sequence = 0; sequence <= layout.MaxSequence(); sequence++) {
             ASSERT_EQ(step.status, Status::kIssued);
             ASSERT_EQ(step.word, Word(42, sequence));
             ASSERT_EQ(step.word & node_bits, 0u);
-            step = Advance(step.word, {42, 0}, layout.MaxSequence());
+            step = Advance(step.word, {42, 0}, layout.MaxSequence(), 43);
         }
         EXPECT_EQ(step.status, Status::kExhausted);
     }

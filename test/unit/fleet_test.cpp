@@ -64,7 +64,8 @@ public:
     {
         const SimulatedClock clock{offset};
         for (; count > 0; count--) {
-            const Step step = TakeNext(word_, clock, kDefaultEpoch, layout_.MaxSequence());
+            const Step step =
+                TakeNext(word_, clock, kDefaultEpoch, layout_.MaxSequence(), kMaxOffset + 1);
             if (step.status != Status::kIssued)
                 return true;
             if (!ids->Insert(static_cast<std::int64_t>(step.word | layout_.NodeField(id_))))

@@ -13,6 +13,7 @@
 namespace {
 
 using namespace timeshard;
+using timeshard::test::kAllReserved;
 using timeshard::test::Stage;
 using timeshard::test::Word;
 
@@ -27,7 +28,7 @@ constexpr ClockReading Clock(std::int64_t offset, std::int32_t nanoseconds = 0)
 Step Take(Stage &stage, std::int32_t max_sequence = kMax)
 {
     Stage::Atomic atomic{stage};
-    return TakeNext(atomic, Stage::Clock{stage}, kEpoch, max_sequence);
+    return TakeNext(atomic, Stage::Clock{stage}, kEpoch, max_sequence, kAllReserved);
 }
 
 TEST(TakeNext, LoadsTheStateThenReadsTheClockOnceThenExchanges)
@@ -177,7 +178,7 @@ void PlayAtRandom(bool sound_clock)
                     stage.now.milliseconds += sound_clock ? pick(2) : pick(5) - 2;
                 const Moment moment{stage.now.milliseconds - kEpoch, 0};
                 for (int rival = pick(3); rival > 0; rival--) {
-                    const Step step = Advance(stage.word, moment, kFew);
+                    const Step step = Advance(stage.word, moment, kFew, kAllReserved);
                     if (step.status == Status::kIssued)
                         stage.word = step.word;
                 }

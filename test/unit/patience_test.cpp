@@ -130,8 +130,8 @@ public:
             const std::int64_t attempted = time;
             before_attempt(*this);
             const std::int64_t now = wall(time);
-            const Step step =
-                Advance(word, {now / kMs, static_cast<std::int32_t>(now % kMs)}, 4095);
+            const Step step = Advance(word, {now / kMs, static_cast<std::int32_t>(now % kMs)}, 4095,
+                                      kMaxOffset + 1);
             if (step.status == Status::kIssued) {
                 word = step.word;
                 return true;

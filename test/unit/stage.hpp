@@ -29,6 +29,9 @@ inline bool operator==(const Step &a, const Step &b)
 
 namespace timeshard::test {
 
+/// A reservation of all the time that there is.
+inline constexpr std::int64_t kAllReserved = kMaxOffset + 1;
+
 constexpr std::uint64_t Word(std::int64_t offset, std::int32_t sequence)
 {
     return WordAt(offset) | static_cast<std::uint64_t>(sequence);

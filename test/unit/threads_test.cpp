@@ -68,7 +68,8 @@ protected:
     {
         for (;;) {
             const std::int64_t before = Nanoseconds(SystemClock::Now());
-            const Step step = TakeNext(word_, SystemClock{}, kDefaultEpoch, layout_.MaxSequence());
+            const Step step = TakeNext(word_, SystemClock{}, kDefaultEpoch, layout_.MaxSequence(),
+                                       kMaxOffset + 1);
             const std::int64_t after = Nanoseconds(SystemClock::Now());
 
             if (step.status == Status::kIssued) {

@@ -1,0 +1,215 @@
+#include "reservation.hpp"
+
+#include "../core/clock.hpp"
+#include "../core/generator.hpp"
+#include "../core/reservation.hpp"
+
+#include <algorithm>
+
+#include "floor.hpp"
+#include "mark_file.hpp"
+#include "provenance.hpp"
+#include "refusals.hpp"
+
+#include "postgres.hpp"
+#include "settings.hpp"
+#include "timestamps.hpp"
+
+namespace timeshard::pg {
+namespace {
+
+constexpr long kLongestNapMs = 16;
+
+/// Takes the lock without holding off a cancel, as LWLockAcquire would.
+void LockAnsweringCancels(LWLock *lock)
+{
+    long nap_ms = 0;
+    while (!LWLockConditionalAcquire(lock, LW_EXCLUSIVE))
+        NapForMark(nap_ms);
+}
+
+/// The record of this server, as whom it runs and where.
+MarkRecord OwnRecord(const Header &header)
+{
+    MarkRecord record{};
+    record.custom_epoch = header.identity.custom_epoch;
+    record.node_id = header.identity.node_id;
+    record.node_id_bits = header.identity.node_id_bits;
+    record.node_id_derived = header.identity.configured_node_id < 0 ? 1 : 0;
+    record.timeline = GetWALInsertionTimeLine();
+    record.system_identifier = GetSystemIdentifier();
+    record.layout_change = header.layout_change;
+    return record;
+}
+
+/// Nothing is reserved for a server that is no more.
+void EndIfOrphaned()
+{
+    if (!PostmasterIsAlive())
+        ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN),
+                        errmsg("terminating connection because the postmaster is gone")));
+}
+
+/// Puts `record` on disk as the next generation. Shared memory learns of it only
+/// once it is synced.
+void AdvanceMark(SharedState &state, MarkRecord record)
+{
+    EndIfOrphaned();
+    const std::int64_t start_ns = MonotonicNanoseconds();
+    record.generation = state.header.mark_generation + 1;
+    if (WriteMark(record))
+        state.header.mark_named = 0;
+    if (state.header.mark_named == 0) {
+        SyncMarkDirectory();
+        state.header.mark_named = 1;
+    }
+    state.header.mark_generation = record.generation;
+    state.header.mark_end = record.end;
+    state.counters.mark_extensions.fetch_add(1);
+    RaiseLargest(state.counters.slowest_extension_ns, MonotonicNanoseconds() - start_ns);
+}
+
+void Extend(SharedState &state, std::int64_t now)
+{
+    Header &header = state.header;
+    const Reservation reservation = ReserveFrom(now);
+    MarkRecord record = OwnRecord(header);
+    record.end = std::max(reservation.end, header.mark_end);
+
+    AdvanceMark(state, record);
+    header.end.store(reservation.end);
+    header.renew_at.store(reservation.renew_at);
+    record.generation = header.mark_generation;
+    CopyMark(record);
+}
+
+/// The mark as a new server run finds it. If the last run was cut off between a
+/// write and its sync, what is read may be on no disk yet, and the other slot the
+/// only copy that is: so the record goes to its own slot once more, the same
+/// bytes, and is synced, before anything is written over the other.
+MarkReading SettledMark()
+{
+    const MarkReading mark = ReadMark();
+    if (mark.state == MarkState::kSound && !mark.settled)
+        WriteMark(mark.record);
+    return mark;
+}
+
+/// Carries over into shared memory what the mark says. `first` is the first
+/// offset that this run can issue in.
+void AdoptMark(Header &header, const MarkReading &mark, std::int64_t first)
+{
+    if (mark.state != MarkState::kSound)
+        return;
+    header.mark_end = mark.record.end;
+    header.mark_generation = mark.record.generation;
+    header.layout_change = mark.record.layout_change;
+    if (LayoutDiffers(mark.record, header.identity))
+        header.layout_change = {static_cast<std::int64_t>(WordAt(first)), mark.record.custom_epoch,
+                                mark.record.node_id_bits, 0};
+}
+
+/// Raises the end in the file while the floor has not been taken, and changes
+/// nothing else there: who wrote it is still to be looked at.
+void RaiseMark(const Header &header, std::int64_t end, DamagedMark damaged)
+{
+    EndIfOrphaned();
+    const MarkReading mark = SettledMark();
+    if (mark.state == MarkState::kDamaged && damaged == DamagedMark::kRefuse)
+        RefuseDamagedMark(mark);
+    if (mark.state != MarkState::kSound) {
+        MarkRecord record = OwnRecord(header);
+        record.end = end;
+        CreateMark(record);
+        SyncMarkDirectory();
+        return;
+    }
+    if (mark.record.end >= end) {
+        SyncMarkDirectory(); // an earlier attempt may have failed just there
+        return;
+    }
+    MarkRecord record = mark.record;
+    record.end = end;
+    record.generation++;
+    WriteMark(record);
+    SyncMarkDirectory();
+    CopyMark(record);
+}
+
+} // namespace
+
+void TakeFloor(SharedState &state)
+{
+    Header &header = state.header;
+    const Identity &identity = header.identity;
+    const std::int64_t prepared_ms = LatestPreparation();
+
+    LockAnsweringCancels(&header.lock);
+    if (header.floor_taken.load() != 0) {
+        LWLockRelease(&header.lock);
+        return;
+    }
+    EndIfOrphaned();
+    const MarkReading mark = SettledMark();
+    if (mark.state == MarkState::kDamaged)
+        RefuseDamagedMark(mark);
+    if (mark.state == MarkState::kSound)
+        RefuseLostNodeId(mark.record, identity);
+
+    const std::int64_t now = OffsetNow(identity.custom_epoch);
+    if (now < 0)
+        RefuseBeforeEpoch(identity.custom_epoch);
+    const Floor floor =
+        FindFloor(mark, identity.custom_epoch, header.restart_point_ms, prepared_ms);
+    if (floor.offset - now > kWindowMs + MaxClockWait())
+        RefuseFloor(floor, mark, identity, now);
+
+    if (floor.offset >= 0)
+        RaiseToFloor(state.word, floor.offset);
+    AdoptMark(header, mark, std::min(std::max(floor.offset + 1, now), kMaxOffset));
+    header.floor_taken.store(1);
+    LWLockRelease(&header.lock);
+
+    if (mark.state == MarkState::kSound)
+        ReportProvenance(mark, identity, header.layout_change);
+}
+
+bool ExtendReservation(SharedState &state)
+{
+    Header &header = state.header;
+    if (!LWLockConditionalAcquire(&header.lock, LW_EXCLUSIVE))
+        return false;
+    // The clock after any wait, and after whoever held the lock before.
+    const std::int64_t now = OffsetNow(header.identity.custom_epoch);
+    if (now >= header.renew_at.load() && now <= kMaxOffset)
+        Extend(state, now);
+    LWLockRelease(&header.lock);
+    return true;
+}
+
+void RaiseFloor(SharedState &state, std::int64_t offset, DamagedMark damaged)
+{
+    Header &header = state.header;
+    LockAnsweringCancels(&header.lock);
+    if (header.floor_taken.load() == 0) {
+        RaiseMark(header, offset, damaged);
+    } else if (OffsetOf(state.word.load()) <= offset || header.mark_end < offset) {
+        MarkRecord record = OwnRecord(header);
+        record.end = std::max(offset, header.mark_end);
+        AdvanceMark(state, record);
+        RaiseToFloor(state.word, offset);
+        record.generation = header.mark_generation;
+        CopyMark(record);
+    }
+    LWLockRelease(&header.lock);
+}
+
+void NapForMark(long &nap_ms)
+{
+    nap_ms = Min(nap_ms * 2 + 1, kLongestNapMs);
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap_ms, MarkWaitEvent());
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+}
+
+} // namespace timeshard::pg
