@@ -15,6 +15,7 @@ need() { # need PACKAGE COMMAND-THAT-SUCCEEDS-IF-IT-IS-THERE...
 }
 has() { command -v "$1"; }
 has_header() { [ -e "/usr/include/$1" ]; }
+has_libfuzzer() { ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a; }
 has_faketime() { ls /usr/lib/*/faketime/libfaketime.so.1; }
 
 # The server is looked for by its development files, or by PG_CONFIG.
@@ -48,7 +49,10 @@ if [ "$purpose" = test ]; then
   need iproute2 has ip
   need util-linux has unshare
   need clang has clang++
+  need libclang-rt-14-dev has_libfuzzer
   need binutils has nm
+  need spin has spin
+  need gcc has gcc
   need python3 has python3
   need python3-yaml python3 -c 'import yaml'
 fi
