@@ -3,12 +3,12 @@
 # builds in a folder of its own, runs the core's tests, pg_regress and the TAP
 # tests, and leaves nothing behind but, after a failure, that folder.
 #
-#   usage: run.sh [unit|regress|tap ...]       all of them if none is named
+#   usage: run.sh [unit|fuzz|model|regress|tap ...]   all of them if none is named
 #   TAP="test/t/012_clock.pl ..."              only these TAP tests
 #   JOBS=N                                     processors to use
 set -eu
 to_top=..
-stages=${*:-unit regress tap}
+stages=${*:-unit fuzz model regress tap}
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 
 "$(dirname "$0")/install_packages.sh" test
@@ -29,6 +29,14 @@ for stage in $stages; do
   unit)
     say "The core, without PostgreSQL (plain, with sanitizers, with clang)"
     as_user make -s -j"$jobs" -C "$work/src/test/unit" BUILD="$work/unit" all
+    ;;
+  fuzz)
+    say 'Hostile input to the core, a short while'
+    as_user make -s -j"$jobs" -C "$work/src/test/fuzz" BUILD="$work/fuzz" all
+    ;;
+  model)
+    say 'The protocol, model-checked'
+    as_user "$work/src/test/model/run.sh" "$work/model"
     ;;
   regress)
     say 'SQL, by pg_regress'
