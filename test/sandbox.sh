@@ -48,4 +48,5 @@ make_sandbox() {
   pg_config=$("$here/test/private_server.sh" "$work/server" "${PG_CONFIG:-pg_config}")
   bindir=$("$pg_config" --bindir)
   [ "$(id -u)" -ne 0 ] || chown -R "$user" "$work"
+  cd "$work" # the checkout may be out of the ordinary user's sight, as in /root
 }
