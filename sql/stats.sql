@@ -7,6 +7,10 @@ SELECT ids_issued - :issued >= 10000 AS counted, sequence_waits >= 0 AND clock_w
 FROM timeshard_stats();
 SELECT s.last_id >= id AS last_id, s.last_id_at >= (timeshard_parse(id)).datetime AS last_id_at
 FROM timeshard_next_id() AS id, LATERAL (SELECT * FROM timeshard_stats() WHERE id > 0) AS s;
+-- No ID past the end of what is reserved, also after a rest
+SELECT pg_sleep_until(reserved_until) IS NOT NULL AS rested FROM timeshard_stats();
+SELECT timeshard_next_id() > 0 AS made;
+SELECT reserved_until > last_id_at AS reserved FROM timeshard_stats();
 SELECT (since_id IS NULL) = (previous_node_id_bits IS NULL) AS one_or_none FROM timeshard_layout_change();
 
 -- The floor only rises, and not far
@@ -22,8 +26,11 @@ SELECT timeshard_raise_floor(:before);
 SELECT timeshard_next_id() > :before AS above;
 -- Up to the window and max_clock_wait ahead, the next call waits
 SELECT timeshard_next_id() + 500 * 4194304::bigint AS ahead \gset
+SELECT clock_waits AS waits FROM timeshard_stats() \gset
 SELECT timeshard_raise_floor(:ahead);
 SELECT timeshard_next_id() > :ahead AS above, clock_timestamp() >= (timeshard_parse(:ahead)).datetime AS not_before_its_time;
+-- That is no fault of the clock
+SELECT clock_waits = :waits AS not_counted FROM timeshard_stats();
 
 CREATE ROLE timeshard_regress_nobody;
 SET ROLE timeshard_regress_nobody;

@@ -15,7 +15,9 @@ need() { # need PACKAGE COMMAND-THAT-SUCCEEDS-IF-IT-IS-THERE...
 }
 has() { command -v "$1"; }
 has_header() { [ -e "/usr/include/$1" ]; }
+has_partman() { [ -e "$("$pg_config" --sharedir)/extension/pg_partman.control" ]; }
 has_libfuzzer() { ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a; }
+has_node_pg() { NODE_PATH=${NODE_PATH:-}:/usr/share/nodejs node -e 'require("pg")'; }
 has_faketime() { ls /usr/lib/*/faketime/libfaketime.so.1; }
 
 # The server is looked for by its development files, or by PG_CONFIG.
@@ -33,10 +35,13 @@ has_bitcode_compiler() {
   ! grep -q '^with_llvm *= *yes' "$makefile" || [ -z "$clang" ] || command -v "$clang"
 }
 
+major=$("$pg_config" --version 2>/dev/null | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p')
+: "${major:=15}"
+
 need make has make
 need g++ has g++
-need postgresql-15 has_server
-need postgresql-server-dev-15 has_server_headers
+need postgresql-$major has_server
+need postgresql-server-dev-$major has_server_headers
 ! has_server_headers >/dev/null 2>&1 || need clang-14 has_bitcode_compiler
 if [ "$purpose" != build ]; then
   need libfaketime has_faketime
@@ -46,6 +51,7 @@ if [ "$purpose" = test ]; then
   need libipc-run-perl perl -MIPC::Run -e1
   need perl has prove
   need strace has strace
+  need postgresql-$major-partman has_partman
   need iproute2 has ip
   need util-linux has unshare
   need clang has clang++
@@ -55,6 +61,16 @@ if [ "$purpose" = test ]; then
   need gcc has gcc
   need python3 has python3
   need python3-yaml python3 -c 'import yaml'
+fi
+# What a test that skips aloud can do without: Debian's node-pg does not go with
+# another Node.js than Debian's.
+if [ "$purpose" = test ] && ! has_node_pg >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
+  [ -n "$(ls /var/lib/apt/lists 2>/dev/null)" ] || apt-get update >/dev/null 2>&1 || :
+  if apt-get install -s --no-install-recommends nodejs node-pg >/dev/null 2>&1; then
+    missing="$missing nodejs node-pg"
+  else
+    echo "node-pg cannot be installed here; what it tests may be skipped." >&2
+  fi
 fi
 [ -n "$missing" ] || exit 0
 

@@ -100,24 +100,40 @@ constexpr std::int64_t IdsInMillisecond(std::uint64_t last)
     return last == 0 || IsFloor(last) ? 0 : SequenceOf(last) + 1;
 }
 
+/// The last word of a run that starts at `first` and stays in its millisecond.
+constexpr std::uint64_t RunEnd(std::uint64_t first, std::int32_t max_sequence, std::int32_t wanted)
+{
+    return first +
+           static_cast<std::uint64_t>(std::min(wanted - 1, max_sequence - SequenceOf(first)));
+}
+
+/// The first word of the run that a step has issued.
+constexpr std::uint64_t FirstOf(const Step &step)
+{
+    return OffsetOf(step.last) == OffsetOf(step.word) ? step.last + 1 : WordAt(OffsetOf(step.word));
+}
+
 /// What follows `last` when the clock reads `now` and the milliseconds below
 /// `limit` are reserved. Pure: it reads and changes nothing else. The gap of a
 /// clock behind is measured in ns, because two processors' clocks can differ by
 /// a few around a tick, which is no fault. The limit, never above
 /// kMaxOffset + 1, is looked at for a new millisecond only: the one that an ID
 /// is already in was below it.
+///
+/// `wanted` (1 or more) IDs in a row are taken, or as many as the millisecond has
+/// left; then `word` is the last of them, and FirstOf(step) the first.
 constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence,
-                       std::int64_t limit)
+                       std::int64_t limit, std::int32_t wanted = 1)
 {
     const std::int64_t last_offset = OffsetOf(last);
     const std::int64_t gap_ms = last_offset - now.offset;
 
     if (gap_ms < 0 && now.offset < limit) [[likely]]
-        return {Status::kIssued, WordAt(now.offset), 0, last};
+        return {Status::kIssued, RunEnd(WordAt(now.offset), max_sequence, wanted), 0, last};
     if (gap_ms < 0)
         return {now.offset > kMaxOffset ? Status::kPastEnd : Status::kUnreserved, last, 0};
     if (gap_ms == 0 && SequenceOf(last) < max_sequence) [[likely]]
-        return {Status::kIssued, last + 1, 0, last};
+        return {Status::kIssued, RunEnd(last + 1, max_sequence, wanted), 0, last};
     if (gap_ms == 0)
         return {Status::kExhausted, last, kNanosecondsPerMillisecond - now.nanoseconds};
     if (last == 0)
@@ -126,7 +142,7 @@ constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence
             std::min(gap_ms, kLargestGapMs) * kNanosecondsPerMillisecond - now.nanoseconds};
 }
 
-/// Takes the next ID off `state`, an atomic 64-bit word that the caller owns,
+/// Takes the next `wanted` IDs off `state`, an atomic 64-bit word that the caller owns,
 /// by `clock`, whose milliseconds count from `epoch` (ms since 1970), in a
 /// millisecond below `limit`.
 ///
@@ -138,7 +154,7 @@ constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence
 /// clock is read again only when the millisecond is used up.
 template <typename Atomic, typename Clock>
 inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch, std::int32_t max_sequence,
-                     std::int64_t limit)
+                     std::int64_t limit, std::int32_t wanted = 1)
 {
     for (;;) {
         std::uint64_t last = state.load();
@@ -146,7 +162,7 @@ inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch, std::int3
         Moment now{reading.milliseconds - epoch, reading.nanoseconds};
 
         for (;;) {
-            const Step step = Advance(last, now, max_sequence, limit);
+            const Step step = Advance(last, now, max_sequence, limit, wanted);
             if (step.status != Status::kIssued) [[unlikely]]
                 return step;
             if (state.compare_exchange_strong(last, step.word)) [[likely]]

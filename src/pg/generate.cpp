@@ -44,31 +44,31 @@ pg_noinline void MakeReady(const char *caller)
                  layout.MaxSequence(), true};
 }
 
-Step Attempt(std::int64_t limit)
+Step Attempt(std::int64_t limit, std::int32_t wanted)
 {
     return TakeNext(generator.state->word, SystemClock{}, generator.epoch, generator.max_sequence,
-                    limit);
+                    limit, wanted);
 }
 
 /// An attempt that extends the reservation where that is due. While another
 /// session does so, what is left of it serves.
-Step AttemptExtending()
+Step AttemptExtending(std::int32_t wanted)
 {
     const Header &header = generator.state->header;
-    const Step step = Attempt(header.renew_at.load());
+    const Step step = Attempt(header.renew_at.load(), wanted);
     if (step.status != Status::kUnreserved)
         return step;
     ExtendReservation(*generator.state);
-    return Attempt(header.end.load());
+    return Attempt(header.end.load(), wanted);
 }
 
-/// The ID that was issued. Counts once a millisecond: the first ID in one counts
-/// those of the one before.
-std::int64_t Issue(const Step &step)
+/// The ID whose word is `first`, the first one that `step` has issued. Counts
+/// once a millisecond: the first ID in one counts those of the one before.
+std::int64_t Issue(const Step &step, std::uint64_t first)
 {
-    if (SequenceOf(step.word) == 0)
+    if (SequenceOf(first) == 0)
         generator.state->counters.issued_before.fetch_add(IdsInMillisecond(step.last));
-    return static_cast<std::int64_t>(step.word | generator.node_field);
+    return static_cast<std::int64_t>(first | generator.node_field);
 }
 
 /// Sleeps until `gap_ns` has passed, or less. Shorter than a latch can wait,
@@ -133,9 +133,9 @@ void CountWait(const Step &step)
     RefuseClock(step, generator.epoch, waited_ns);
 }
 
-/// The rare rest of NextId: waits, extends and tries until there is an ID, a
-/// cancel or a reason to refuse.
-pg_noinline std::int64_t NextIdAfterWait()
+/// The rare rest of it: waits, extends and tries until there is an ID, a cancel
+/// or a reason to refuse.
+pg_noinline Step StepAfterWait(std::int32_t wanted)
 {
     Patience patience(MaxClockWait());
     long nap_ms = 0;
@@ -143,9 +143,9 @@ pg_noinline std::int64_t NextIdAfterWait()
     for (bool first = true;; first = false) {
         CHECK_FOR_INTERRUPTS();
         const std::int64_t before_ns = MonotonicNanoseconds();
-        const Step step = AttemptExtending();
+        const Step step = AttemptExtending(wanted);
         if (step.status == Status::kIssued)
-            return Issue(step);
+            return step;
         if (step.status == Status::kBeforeEpoch)
             RefuseBeforeEpoch(generator.epoch);
         if (step.status == Status::kPastEnd)
@@ -164,16 +164,29 @@ pg_noinline std::int64_t NextIdAfterWait()
     }
 }
 
+inline Step NextStep(const char *caller, std::int32_t wanted)
+{
+    if (!generator.ready) [[unlikely]]
+        MakeReady(caller);
+    const Step step = Attempt(generator.state->header.renew_at.load(), wanted);
+    if (step.status == Status::kIssued) [[likely]]
+        return step;
+    return StepAfterWait(wanted);
+}
+
 } // namespace
 
 std::int64_t NextId(const char *caller)
 {
-    if (!generator.ready) [[unlikely]]
-        MakeReady(caller);
-    const Step step = Attempt(generator.state->header.renew_at.load());
-    if (step.status == Status::kIssued) [[likely]]
-        return Issue(step);
-    return NextIdAfterWait();
+    const Step step = NextStep(caller, 1);
+    return Issue(step, step.word);
+}
+
+Run NextRun(const char *caller, std::int32_t wanted)
+{
+    const Step step = NextStep(caller, wanted);
+    const std::uint64_t first = FirstOf(step);
+    return {Issue(step, first), static_cast<std::int32_t>(step.word - first) + 1};
 }
 
 } // namespace timeshard::pg

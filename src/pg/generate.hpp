@@ -10,4 +10,15 @@ namespace timeshard::pg {
 /// the epoch or past the end of 41 bits; answers a cancel while it waits.
 std::int64_t NextId(const char *caller);
 
+/// IDs in a row: `first` to `first + count - 1`, all of one millisecond.
+struct Run
+{
+    std::int64_t first;
+    std::int32_t count;
+};
+
+/// Takes `wanted` (1 or more) IDs in a row, or fewer: as many as the millisecond
+/// has left. Else as NextId.
+Run NextRun(const char *caller, std::int32_t wanted);
+
 } // namespace timeshard::pg

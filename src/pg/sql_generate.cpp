@@ -2,6 +2,7 @@
 
 #include "../core/text.hpp"
 
+#include "arguments.hpp"
 #include "generate.hpp"
 #include "postgres.hpp"
 
@@ -78,9 +79,7 @@ Datum timeshard_format(PG_FUNCTION_ARGS)
 {
     const std::int64_t id = PG_GETARG_INT64(0);
     const int position = PG_GETARG_INT32(2);
-    if (id < 0)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ID must not be negative"),
-                        errdetail("The ID is %lld.", static_cast<long long>(id))));
+    timeshard::pg::CheckId(id);
     CheckPosition(position);
     const text *prefix = PG_GETARG_TEXT_PP(1);
     return Formatted(AllocateFormatted(prefix), id, prefix, position);

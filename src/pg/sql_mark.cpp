@@ -3,6 +3,7 @@
 #include "../core/generator.hpp"
 #include "../core/layout.hpp"
 
+#include "arguments.hpp"
 #include "mark_file.hpp"
 #include "reservation.hpp"
 
@@ -70,9 +71,7 @@ Datum timeshard_raise_floor(PG_FUNCTION_ARGS)
 {
     const std::int64_t id = PG_GETARG_INT64(0);
     PreventCommandDuringRecovery("timeshard_raise_floor()");
-    if (id < 0)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ID must not be negative"),
-                        errdetail("The ID is %lld.", static_cast<long long>(id))));
+    timeshard::pg::CheckId(id);
 
     SharedState &state = timeshard::pg::AttachedState();
     const std::int64_t epoch = state.header.identity.custom_epoch;

@@ -7,6 +7,7 @@
 
 #include "shared_state.hpp"
 
+#include "arguments.hpp"
 #include "postgres.hpp"
 #include "timestamps.hpp"
 
@@ -37,9 +38,7 @@ TupleDesc ResultDescriptor(FunctionCallInfo fcinfo)
 /// The composite timeshard_parts of an ID under a layout.
 Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id, int node_id_bits, std::int64_t epoch)
 {
-    if (id < 0)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ID must not be negative"),
-                        errdetail("The ID is %lld.", static_cast<long long>(id))));
+    timeshard::pg::CheckId(id);
 
     const timeshard::Parts parts = timeshard::Layout(node_id_bits).Split(id);
     const std::int64_t milliseconds = epoch + parts.offset;
@@ -60,22 +59,6 @@ Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id)
 {
     const timeshard::pg::Identity &identity = timeshard::pg::IdentityInForce();
     return PartsDatum(fcinfo, id, identity.node_id_bits, identity.custom_epoch);
-}
-
-void CheckLayout(std::int32_t node_id_bits, std::int64_t epoch)
-{
-    if (node_id_bits < timeshard::kMinNodeIdBits || node_id_bits > timeshard::kMaxNodeIdBits)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("node ID bits must be between %d and %d", timeshard::kMinNodeIdBits,
-                               timeshard::kMaxNodeIdBits),
-                        errdetail("The value is %d.", node_id_bits)));
-    if (epoch < timeshard::kMinEpoch || epoch > timeshard::kMaxEpoch)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("epoch must be between %lld and %lld",
-                               static_cast<long long>(timeshard::kMinEpoch),
-                               static_cast<long long>(timeshard::kMaxEpoch)),
-                        errdetail("The value is %lld; it counts milliseconds since 1970.",
-                                  static_cast<long long>(epoch))));
 }
 
 const char *DetailOf(TextError error)
@@ -152,7 +135,8 @@ Datum timeshard_parse_layout(PG_FUNCTION_ARGS)
 {
     const std::int32_t node_id_bits = PG_GETARG_INT32(1);
     const std::int64_t epoch = PG_GETARG_INT64(2);
-    CheckLayout(node_id_bits, epoch);
+    timeshard::pg::CheckNodeIdBits(node_id_bits);
+    timeshard::pg::CheckEpoch(epoch);
     return PartsDatum(fcinfo, PG_GETARG_INT64(0), node_id_bits, epoch);
 }
 

@@ -1,0 +1,45 @@
+-- A table with a partition for each day, kept by pg_partman 4.7 (Debian's
+-- postgresql-15-partman). Run it as a superuser:
+--
+--   psql -v ON_ERROR_STOP=1 -f doc/partman.sql
+--
+-- doc/time-ranges.md tells what it cannot do.
+
+CREATE EXTENSION IF NOT EXISTS timeshard;
+CREATE SCHEMA IF NOT EXISTS partman;
+CREATE EXTENSION IF NOT EXISTS pg_partman SCHEMA partman;
+
+CREATE TABLE public.metrics (
+    id    bigint PRIMARY KEY DEFAULT timeshard_next_id(),
+    name  text NOT NULL,
+    value double precision
+) PARTITION BY RANGE (id);
+
+-- To pg_partman the key is a number. A day is its milliseconds, shifted past the
+-- 22 bits of node and sequence. From today on, and 30 days ahead.
+SELECT partman.create_parent(
+    p_parent_table    := 'public.metrics',
+    p_control         := 'id',
+    p_type            := 'native',
+    p_interval        := (86400000::bigint << 22)::text,
+    p_premake         := 30,
+    p_start_partition := timeshard_lower_bound(now())::text);
+
+-- Keep 90 days; drop what is older.
+UPDATE partman.part_config
+SET retention = (90 * (86400000::bigint << 22))::text, retention_keep_table = false
+WHERE parent_table = 'public.metrics';
+
+-- The names of the partitions are numbers: this tells their times.
+CREATE VIEW public.metrics_partitions AS
+SELECT p.partition_tablename AS partition,
+       timeshard_time(i.child_start_id) AS since,
+       timeshard_time(i.child_end_id) + interval '1 ms' AS until
+FROM partman.show_partitions('public.metrics') AS p,
+     partman.show_partition_info(p.partition_schemaname || '.' || p.partition_tablename, p_parent_table := 'public.metrics') AS i;
+
+-- Once a day, by cron or pg_partman's background worker:
+CALL partman.run_maintenance_proc();
+
+-- Rows that came when there was no partition for them: 0 is as it should be.
+SELECT * FROM partman.check_default();

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "core_only.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+/// IDs as short codes: Douglas Crockford's base32, as TSID's canonical string
+/// has it. 13 characters of 5 bits, the largest first, so that the codes of IDs
+/// sort by bytes as the IDs do.
+namespace timeshard {
+
+inline constexpr std::size_t kCodeLength = 13;
+
+/// Writes the 13 characters of a non-negative `id` to `out`, no terminator.
+void WriteCode(std::int64_t id, char *out);
+
+/// Why a text is not a code.
+enum class CodeError : std::uint8_t {
+    kNone,
+    kLength,    ///< not 13 characters
+    kCharacter, ///< one that is not of the alphabet
+    kTooLarge,  ///< past 2^63 - 1
+};
+
+/// A decoded code; `id` is meaningful if `error` is kNone.
+struct DecodedCode
+{
+    CodeError error;
+    std::int64_t id;
+};
+
+/// Reads a code: digits and letters of either case, I and L as 1 and O as 0.
+DecodedCode ParseCode(std::string_view text);
+
+} // namespace timeshard

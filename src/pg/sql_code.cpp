@@ -1,0 +1,64 @@
+/// The SQL functions of short codes.
+
+#include "../core/base32.hpp"
+
+#include "arguments.hpp"
+#include "postgres.hpp"
+
+namespace {
+
+using timeshard::CodeError;
+using timeshard::kCodeLength;
+
+constexpr int kQuotedBytes = 64;
+
+const char *DetailOf(CodeError error)
+{
+    switch (error) {
+    case CodeError::kLength:
+        return "A code has 13 characters.";
+    case CodeError::kCharacter:
+        return "A code has digits and letters other than U.";
+    case CodeError::kTooLarge:
+        return "The largest code is 7ZZZZZZZZZZZZ.";
+    case CodeError::kNone:
+        break;
+    }
+    pg_unreachable();
+}
+
+} // namespace
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(timeshard_encode);
+PG_FUNCTION_INFO_V1(timeshard_decode);
+
+/// timeshard_encode(id bigint) → text
+Datum timeshard_encode(PG_FUNCTION_ARGS)
+{
+    const std::int64_t id = PG_GETARG_INT64(0);
+    timeshard::pg::CheckId(id);
+    text *code = static_cast<text *>(palloc(VARHDRSZ + kCodeLength));
+    SET_VARSIZE(code, VARHDRSZ + kCodeLength);
+    timeshard::WriteCode(id, VARDATA(code));
+    PG_RETURN_TEXT_P(code);
+}
+
+/// timeshard_decode(code text) → bigint
+Datum timeshard_decode(PG_FUNCTION_ARGS)
+{
+    const text *code = PG_GETARG_TEXT_PP(0);
+    const int size = static_cast<int>(VARSIZE_ANY_EXHDR(code));
+    const timeshard::DecodedCode decoded =
+        timeshard::ParseCode({VARDATA_ANY(code), static_cast<std::size_t>(size)});
+    if (decoded.error != CodeError::kNone) {
+        const int quoted = pg_mbcliplen(VARDATA_ANY(code), size, kQuotedBytes);
+        ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                        errmsg("invalid code: \"%.*s%s\"", quoted, VARDATA_ANY(code),
+                               quoted < size ? "..." : ""),
+                        errdetail_internal("%s", DetailOf(decoded.error))));
+    }
+    PG_RETURN_INT64(decoded.id);
+}
+}
