@@ -21,6 +21,8 @@ ceiling=4096000               # IDs a second of the default layout
 share_target=99               # % of it, at least
 clock_target=1.20             # scan with an ID / scan with clock_timestamp(), at most
 prefix_target=60              # ns that a prefix may add to a call
+batch_target=2                # times as fast as single calls over the scan, at least
+series_target=0.8             # of the speed of generate_series, at least
 
 for number in "$rounds" "$seconds"; do
   [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "ROUNDS and SECONDS_PER_RUN are whole numbers" >&2; exit 2; }
@@ -90,8 +92,14 @@ scans=(
   'pg_backend_pid()' 'clock_timestamp()' 'timeshard_next_id()'
   "timeshard_next_id_with_prefix('TXN_')" "timeshard_prefix_at('-', 4)"
   "nextval('numbers')" 'gen_random_uuid()'
+  "timeshard_next_ids($rows)" "generate_series(1, $rows::bigint)"
 )
-scan_statement() { echo "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) SELECT count($1) FROM scanned"; }
+# The functions that return as many rows by themselves stand where the scan does.
+scan_statement() {
+  local from="SELECT count($1) FROM scanned"
+  case $1 in timeshard_next_ids* | generate_series*) from="SELECT count(x) FROM (SELECT $1 AS x) AS batch" ;; esac
+  echo "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) $from"
+}
 
 dishonest=
 # One line for each figure: what it is, the round, the value.
@@ -206,6 +214,12 @@ for scan in "${scans[5]}" "${scans[6]}"; do
   # shellcheck disable=SC2046
   row '%7.1f' "ns more: $scan" $(summary '(a - b) * 1000000 / rows' "scan $scan" 'scan timeshard_next_id()')
 done
+# shellcheck disable=SC2046
+row '%7.2f' "times as fast as single calls: ${scans[7]}" \
+  $(summary 'a / b' 'scan timeshard_next_id()' "scan ${scans[7]}") '>=' "$batch_target"
+# shellcheck disable=SC2046
+row '%7.2f' "of the speed of generate_series: ${scans[7]}" \
+  $(summary 'a / b' "scan ${scans[8]}" "scan ${scans[7]}") '>=' "$series_target"
 echo
 if [ -n "$dishonest" ]; then
   missed+=("an ID was ahead of the clock: $dishonest")
