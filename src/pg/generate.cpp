@@ -98,8 +98,11 @@ void SleepForClock(std::int64_t gap_ns)
 
 void ReportWait(const Step &step)
 {
+    Header &header = generator.state->header;
     if (step.gap_ns < kNanosecondsPerMillisecond ||
-        !TakeTurnToLogClockWait(*generator.state, MonotonicNanoseconds()))
+        !TakeTurnToLog(IsFloor(step.word) ? header.floor_wait_logged_ns
+                                          : header.clock_wait_logged_ns,
+                       MonotonicNanoseconds()))
         return;
     const double gap_ms = static_cast<double>(step.gap_ns) / kNanosecondsPerMillisecond;
     ereport(LOG,

@@ -134,9 +134,8 @@ const Identity &IdentityInForce()
     return AttachedState().header.identity;
 }
 
-bool TakeTurnToLogClockWait(SharedState &state, std::int64_t now_ns)
+bool TakeTurnToLog(std::atomic<std::int64_t> &logged_ns, std::int64_t now_ns)
 {
-    std::atomic<std::int64_t> &logged_ns = state.header.clock_wait_logged_ns;
     std::int64_t last_ns = logged_ns.load();
     if (last_ns != 0 && now_ns - last_ns < kLogIntervalNs)
         return false;

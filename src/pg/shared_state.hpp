@@ -42,7 +42,10 @@ struct Header
 
     std::int64_t restart_point_ms; ///< see RestartPoint(); 0 if not preloaded
 
-    std::atomic<std::int64_t> clock_wait_logged_ns; ///< monotonic; 0 before the first
+    // When a wait was last logged: monotonic, 0 before the first. Apart, or the
+    // floor's at a start would silence the first of the clock.
+    std::atomic<std::int64_t> clock_wait_logged_ns;
+    std::atomic<std::int64_t> floor_wait_logged_ns;
 };
 
 /// What timeshard_stats() shows, since the state was made.
@@ -100,8 +103,8 @@ SharedState &AttachedState();
 /// The identity in force.
 const Identity &IdentityInForce();
 
-/// True if nobody on this server has logged a clock wait within the last ten
-/// seconds; then it is the caller's turn.
-bool TakeTurnToLogClockWait(SharedState &state, std::int64_t now_ns);
+/// True if nobody on this server has logged such a wait within the last ten
+/// seconds, by `logged_ns` in the shared state; then it is the caller's turn.
+bool TakeTurnToLog(std::atomic<std::int64_t> &logged_ns, std::int64_t now_ns);
 
 } // namespace timeshard::pg

@@ -240,6 +240,9 @@ is((take())[0], '', 'past it: resumes in the same session');
 is($node->safe_psql('postgres', "SELECT timeshard_next_id() > $last_id"), 't', 'and in a new one');
 
 ok($rises, 'IDs have risen over all of this');
+# All of that is counted.
+is( $session->ask_ok('SELECT clock_refusals >= 5, clock_waits >= 2, sequence_waits > 0, largest_step_ms >= 3590000 FROM timeshard_stats()'),
+    't|t|t|t', 'timeshard_stats() has the refusals, the waits and the largest step');
 $session->finish;
 
 # The log: one line for many waits, none per ID.
