@@ -54,7 +54,9 @@ for my $low (0, 1, $id)
     cmp_ok($after, '>', $last, "raised to $low: nor the IDs");
     $last = $after;
 }
+my $mark_before = mark_of($node)->{end};
 raise_floor($last);
+cmp_ok(mark_of($node)->{end}, '>=', $mark_before, 'raised to the last ID: the mark is not lowered');
 $id = $node->safe_psql('postgres', $next);
 cmp_ok(offset_of($id), '>', offset_of($last), 'raised to the last ID: the next is in a later millisecond');
 
