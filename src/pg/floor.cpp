@@ -64,6 +64,19 @@ bool EpochMovedForward(const MarkReading &mark, const Identity &identity, std::i
     pg_unreachable();
 }
 
+std::int64_t QueryLatestPreparation()
+{
+    SPI_connect();
+    if (SPI_execute("SELECT pg_catalog.max(prepared) FROM pg_catalog.pg_prepared_xact()", true,
+                    1) != SPI_OK_SELECT)
+        elog(ERROR, "could not look for prepared transactions");
+    bool is_null;
+    const Datum latest = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+    const std::int64_t result = is_null ? -1 : ToMilliseconds(DatumGetTimestampTz(latest));
+    SPI_finish();
+    return result;
+}
+
 } // namespace
 
 std::int64_t RestartPoint()
@@ -90,19 +103,19 @@ std::int64_t LatestPreparation()
     if (max_prepared_xacts == 0)
         return -1;
 
+    // With the server's rights: whoever makes the first ID may not be allowed to
+    // look. An error gives the caller's back, as with any change of them.
+    Oid user;
+    int context;
+    GetUserIdAndSecContext(&user, &context);
+    SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
     const bool had_snapshot = ActiveSnapshotSet();
     if (!had_snapshot)
         PushActiveSnapshot(GetTransactionSnapshot());
-    SPI_connect();
-    if (SPI_execute("SELECT pg_catalog.max(prepared) FROM pg_catalog.pg_prepared_xact()", true,
-                    1) != SPI_OK_SELECT)
-        elog(ERROR, "could not look for prepared transactions");
-    bool is_null;
-    const Datum latest = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
-    const std::int64_t result = is_null ? -1 : ToMilliseconds(DatumGetTimestampTz(latest));
-    SPI_finish();
+    const std::int64_t result = QueryLatestPreparation();
     if (!had_snapshot)
         PopActiveSnapshot();
+    SetUserIdAndSecContext(user, context);
     return result;
 }
 

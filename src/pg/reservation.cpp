@@ -161,8 +161,10 @@ void TakeFloor(SharedState &state)
         RefuseBeforeEpoch(identity.custom_epoch);
     const Floor floor =
         FindFloor(mark, identity.custom_epoch, header.restart_point_ms, prepared_ms);
-    if (floor.offset - now > kWindowMs + MaxClockWait())
+    if (floor.offset - now > kWindowMs + MaxClockWait()) {
+        state.counters.clock_refusals.fetch_add(1);
         RefuseFloor(floor, mark, identity, now);
+    }
 
     if (floor.offset >= 0)
         RaiseToFloor(state.word, floor.offset);

@@ -256,6 +256,13 @@ my @logged = grep { !/statement: |connection|autovacuum|checkpoint/ } split /\n/
 is("@logged", '', 'IDs leave nothing in the log');
 $node->stop;
 
+# So is what is refused before the first ID of a run.
+set_clock($node, '-7200');
+start_with_env($node);
+fails_with($node, 'SELECT timeshard_next_id()', qr/55000: clock is [\d.]+ s behind/, 'two hours behind the last run');
+is($node->safe_psql('postgres', 'SELECT clock_refusals FROM timeshard_stats()'), 1, 'that is a refusal too');
+$node->stop;
+
 # P5. With max_clock_wait 0 every gap of a millisecond that is not there would be
 # an error, and 32 sessions on fewer processors are put aside in every place.
 $node = new_cluster('crowd', conf => <<'CONF');
