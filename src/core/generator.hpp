@@ -153,8 +153,9 @@ constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence
 /// than our reading, that millisecond has begun and is honest for us too. The
 /// clock is read again only when the millisecond is used up.
 template <typename Atomic, typename Clock>
-inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch, std::int32_t max_sequence,
-                     std::int64_t limit, std::int32_t wanted = 1)
+[[gnu::always_inline]] inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch,
+                                            std::int32_t max_sequence, std::int64_t limit,
+                                            std::int32_t wanted = 1)
 {
     for (;;) {
         std::uint64_t last = state.load();

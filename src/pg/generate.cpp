@@ -44,7 +44,8 @@ pg_noinline void MakeReady(const char *caller)
                  layout.MaxSequence(), true};
 }
 
-Step Attempt(std::int64_t limit, std::int32_t wanted)
+/// Inlined, so that a single ID pays nothing for runs.
+pg_attribute_always_inline Step Attempt(std::int64_t limit, std::int32_t wanted)
 {
     return TakeNext(generator.state->word, SystemClock{}, generator.epoch, generator.max_sequence,
                     limit, wanted);
@@ -167,7 +168,7 @@ pg_noinline Step StepAfterWait(std::int32_t wanted)
     }
 }
 
-inline Step NextStep(const char *caller, std::int32_t wanted)
+pg_attribute_always_inline Step NextStep(const char *caller, std::int32_t wanted)
 {
     if (!generator.ready) [[unlikely]]
         MakeReady(caller);
