@@ -26,8 +26,9 @@ SELECT timeshard_raise_floor(:before);
 SELECT timeshard_next_id() > :before AS above;
 -- Up to the window and max_clock_wait ahead, the next call waits
 SELECT timeshard_next_id() + 500 * 4194304::bigint AS ahead \gset
-SELECT clock_waits AS waits FROM timeshard_stats() \gset
+SELECT clock_waits AS waits, ids_issued AS issued FROM timeshard_stats() \gset
 SELECT timeshard_raise_floor(:ahead);
+SELECT ids_issued >= :issued AS none_forgotten FROM timeshard_stats();
 SELECT last_id IS NULL AND last_id_at IS NULL AS floor_is_no_id FROM timeshard_stats();
 SELECT timeshard_next_id() > :ahead AS above, clock_timestamp() >= (timeshard_parse(:ahead)).datetime AS not_before_its_time;
 -- That is no fault of the clock

@@ -177,15 +177,18 @@ template <typename Atomic, typename Clock>
 }
 
 /// Raises `state` to the floor at `offset` (0 to kMaxOffset), unless it is
-/// above it already. A session that loses an exchange to it finds nothing left
-/// in the floor's millisecond, so it reads the clock again rather than take the
-/// floor for a millisecond that has begun.
+/// above it already. Returns the word that it replaced, 0 if none: what was
+/// issued in its millisecond, no later step can count. A session that loses an exchange to it finds
+/// nothing left in the floor's millisecond, so it reads the clock again rather than take the floor
+/// for a millisecond that has begun.
 template <typename Atomic>
-inline void RaiseToFloor(Atomic &state, std::int64_t offset)
+inline std::uint64_t RaiseToFloor(Atomic &state, std::int64_t offset)
 {
     std::uint64_t word = state.load();
-    while (word < FloorAt(offset) && !state.compare_exchange_strong(word, FloorAt(offset))) {
-    }
+    while (word < FloorAt(offset))
+        if (state.compare_exchange_strong(word, FloorAt(offset)))
+            return word;
+    return 0;
 }
 
 } // namespace timeshard

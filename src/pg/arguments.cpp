@@ -1,8 +1,6 @@
-#include "arguments.hpp"
-
 #include "../core/layout.hpp"
 
-#include "postgres.hpp"
+#include "arguments.hpp"
 
 namespace timeshard::pg {
 
@@ -31,6 +29,14 @@ void CheckEpoch(std::int64_t epoch)
                         static_cast<long long>(kMaxEpoch)),
                  errdetail("The value is %lld; it counts milliseconds since 1970.",
                            static_cast<long long>(epoch))));
+}
+
+const char *Shortened(const text *input)
+{
+    constexpr int kQuotedBytes = 64;
+    const int size = static_cast<int>(VARSIZE_ANY_EXHDR(input));
+    const int quoted = pg_mbcliplen(VARDATA_ANY(input), size, kQuotedBytes);
+    return psprintf("%.*s%s", quoted, VARDATA_ANY(input), quoted < size ? "..." : "");
 }
 
 } // namespace timeshard::pg

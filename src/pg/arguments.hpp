@@ -2,7 +2,9 @@
 
 #include <cstdint>
 
-/// Checks of what SQL functions are given; each raises invalid_parameter_value.
+#include "postgres.hpp"
+
+/// What SQL functions are given. Each check raises invalid_parameter_value.
 namespace timeshard::pg {
 
 /// An ID is 0 or more.
@@ -13,5 +15,9 @@ void CheckNodeIdBits(std::int32_t node_id_bits);
 
 /// An epoch in ms since 1970: as timeshard.custom_epoch.
 void CheckEpoch(std::int64_t epoch);
+
+/// The start of `input`, as much as an error quotes: whole characters of up to 64
+/// bytes, and three dots if that is not all.
+const char *Shortened(const text *input);
 
 } // namespace timeshard::pg

@@ -18,14 +18,13 @@ namespace {
 /// it may have been set right.
 constexpr long kMaxSleepMs = 20;
 
-/// What a call needs, kept by each process: valid once `ready`.
+/// What a call needs, kept by each process.
 struct Generator
 {
-    SharedState *state;
+    SharedState *state; ///< null until the generator is ready
     std::int64_t epoch;
     std::uint64_t node_field;
     std::int32_t max_sequence;
-    bool ready;
 };
 
 Generator generator;
@@ -41,7 +40,7 @@ pg_noinline void MakeReady(const char *caller)
     const Identity &identity = state.header.identity;
     const Layout layout(identity.node_id_bits);
     generator = {&state, identity.custom_epoch, layout.NodeField(identity.node_id),
-                 layout.MaxSequence(), true};
+                 layout.MaxSequence()};
 }
 
 /// Inlined, so that a single ID pays nothing for runs.
@@ -132,6 +131,10 @@ void CountWait(const Step &step)
 {
     Counters &counters = generator.state->counters;
     counters.clock_refusals.fetch_add(1);
+    if (step.status == Status::kBeforeEpoch)
+        RefuseBeforeEpoch(generator.epoch);
+    if (step.status == Status::kPastEnd)
+        RefusePastEnd(generator.epoch);
     if (step.status == Status::kBehind && !IsFloor(step.word))
         RaiseLargest(counters.largest_step_ns, step.gap_ns);
     RefuseClock(step, generator.epoch, waited_ns);
@@ -150,15 +153,12 @@ pg_noinline Step StepAfterWait(std::int32_t wanted)
         const Step step = AttemptExtending(wanted);
         if (step.status == Status::kIssued)
             return step;
-        if (step.status == Status::kBeforeEpoch)
-            RefuseBeforeEpoch(generator.epoch);
-        if (step.status == Status::kPastEnd)
-            RefusePastEnd(generator.epoch);
         if (step.status == Status::kUnreserved) {
             NapForMark(nap_ms); // a sync takes longer than the reservation lasts
             continue;
         }
-        if (!patience.ShouldWait(step, before_ns, MonotonicNanoseconds()))
+        if (step.status == Status::kBeforeEpoch || step.status == Status::kPastEnd ||
+            !patience.ShouldWait(step, before_ns, MonotonicNanoseconds()))
             Refuse(step, patience.Waited(before_ns));
         if (first)
             CountWait(step);
@@ -170,7 +170,7 @@ pg_noinline Step StepAfterWait(std::int32_t wanted)
 
 pg_attribute_always_inline Step NextStep(const char *caller, std::int32_t wanted)
 {
-    if (!generator.ready) [[unlikely]]
+    if (generator.state == nullptr) [[unlikely]]
         MakeReady(caller);
     const Step step = Attempt(generator.state->header.renew_at.load(), wanted);
     if (step.status == Status::kIssued) [[likely]]

@@ -157,8 +157,10 @@ void TakeFloor(SharedState &state)
         RefuseLostNodeId(mark.record, identity);
 
     const std::int64_t now = OffsetNow(identity.custom_epoch);
-    if (now < 0)
+    if (now < 0) {
+        state.counters.clock_refusals.fetch_add(1);
         RefuseBeforeEpoch(identity.custom_epoch);
+    }
     const Floor floor =
         FindFloor(mark, identity.custom_epoch, header.restart_point_ms, prepared_ms);
     if (floor.offset - now > kWindowMs + MaxClockWait()) {
@@ -176,17 +178,16 @@ void TakeFloor(SharedState &state)
         ReportProvenance(mark, identity, header.layout_change);
 }
 
-bool ExtendReservation(SharedState &state)
+void ExtendReservation(SharedState &state)
 {
     Header &header = state.header;
     if (!LWLockConditionalAcquire(&header.lock, LW_EXCLUSIVE))
-        return false;
+        return;
     // The clock after any wait, and after whoever held the lock before.
     const std::int64_t now = OffsetNow(header.identity.custom_epoch);
     if (now >= header.renew_at.load() && now <= kMaxOffset)
         Extend(state, now);
     LWLockRelease(&header.lock);
-    return true;
 }
 
 void RaiseFloor(SharedState &state, std::int64_t offset, DamagedMark damaged)
@@ -199,7 +200,8 @@ void RaiseFloor(SharedState &state, std::int64_t offset, DamagedMark damaged)
         MarkRecord record = OwnRecord(header);
         record.end = std::max(offset, header.mark_end);
         AdvanceMark(state, record);
-        RaiseToFloor(state.word, offset);
+        const std::uint64_t replaced = RaiseToFloor(state.word, offset);
+        state.counters.issued_before.fetch_add(IdsInMillisecond(replaced));
         record.generation = header.mark_generation;
         CopyMark(record);
     }

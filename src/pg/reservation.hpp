@@ -13,10 +13,10 @@ namespace timeshard::pg {
 /// far behind, the mark is damaged, or a configured node ID has been lost.
 void TakeFloor(SharedState &state);
 
-/// Reserves the time from the clock on, durably, if that is due. False if
-/// another session is at it. Raises an error, and reserves nothing, if the mark
-/// cannot be written; ends the session if the postmaster is gone.
-bool ExtendReservation(SharedState &state);
+/// Reserves the time from the clock on, durably, if that is due and no other
+/// session is at it. Raises an error, and reserves nothing, if the mark cannot be
+/// written; ends the session if the postmaster is gone.
+void ExtendReservation(SharedState &state);
 
 /// What to do about a mark that is damaged.
 enum class DamagedMark { kRefuse, kReplace };

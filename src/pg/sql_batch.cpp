@@ -20,7 +20,7 @@ struct Batch
     std::int32_t to_reserve;
 };
 
-Batch *StartBatch(FunctionCallInfo fcinfo, FuncCallContext *context)
+void StartBatch(FunctionCallInfo fcinfo, FuncCallContext *context)
 {
     const std::int32_t count = PG_GETARG_INT32(0);
     if (count < 0)
@@ -31,12 +31,10 @@ Batch *StartBatch(FunctionCallInfo fcinfo, FuncCallContext *context)
         static_cast<Batch *>(MemoryContextAllocZero(context->multi_call_memory_ctx, sizeof(Batch)));
     batch->to_reserve = count;
     context->user_fctx = batch;
-    return batch;
 }
 
 void Reserve(Batch *batch)
 {
-    CHECK_FOR_INTERRUPTS();
     const timeshard::pg::Run run =
         timeshard::pg::NextRun("timeshard_next_ids()", Min(batch->to_reserve, kLongestRun));
     batch->next = run.first;
@@ -70,7 +68,7 @@ Datum timeshard_next_ids(PG_FUNCTION_ARGS)
 {
     if (SRF_IS_FIRSTCALL()) {
         FuncCallContext *created = SRF_FIRSTCALL_INIT();
-        (void)StartBatch(fcinfo, created);
+        StartBatch(fcinfo, created);
     }
     FuncCallContext *context = SRF_PERCALL_SETUP();
     auto *batch = static_cast<Batch *>(context->user_fctx);

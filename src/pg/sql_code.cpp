@@ -10,8 +10,6 @@ namespace {
 using timeshard::CodeError;
 using timeshard::kCodeLength;
 
-constexpr int kQuotedBytes = 64;
-
 const char *DetailOf(CodeError error)
 {
     switch (error) {
@@ -49,16 +47,12 @@ Datum timeshard_encode(PG_FUNCTION_ARGS)
 Datum timeshard_decode(PG_FUNCTION_ARGS)
 {
     const text *code = PG_GETARG_TEXT_PP(0);
-    const int size = static_cast<int>(VARSIZE_ANY_EXHDR(code));
     const timeshard::DecodedCode decoded =
-        timeshard::ParseCode({VARDATA_ANY(code), static_cast<std::size_t>(size)});
-    if (decoded.error != CodeError::kNone) {
-        const int quoted = pg_mbcliplen(VARDATA_ANY(code), size, kQuotedBytes);
+        timeshard::ParseCode({VARDATA_ANY(code), VARSIZE_ANY_EXHDR(code)});
+    if (decoded.error != CodeError::kNone)
         ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                        errmsg("invalid code: \"%.*s%s\"", quoted, VARDATA_ANY(code),
-                               quoted < size ? "..." : ""),
+                        errmsg("invalid code: \"%s\"", timeshard::pg::Shortened(code)),
                         errdetail_internal("%s", DetailOf(decoded.error))));
-    }
     PG_RETURN_INT64(decoded.id);
 }
 }

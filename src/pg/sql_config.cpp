@@ -5,6 +5,7 @@
 #include "shared_state.hpp"
 
 #include "postgres.hpp"
+#include "row.hpp"
 #include "settings.hpp"
 #include "timestamps.hpp"
 
@@ -33,10 +34,6 @@ Datum timeshard_config(PG_FUNCTION_ARGS)
     const timeshard::Layout layout(identity.node_id_bits);
     const std::int64_t end = identity.custom_epoch + timeshard::kMaxOffset + 1;
 
-    TupleDesc descriptor;
-    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
-
     bool address_is_null;
     const Datum address = NodeAddress(identity, &address_is_null);
     Datum values[] = {
@@ -55,6 +52,6 @@ Datum timeshard_config(PG_FUNCTION_ARGS)
     };
     bool nulls[lengthof(values)] = {};
     nulls[2] = address_is_null;
-    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+    return timeshard::pg::RowDatum(fcinfo, values, nulls);
 }
 }

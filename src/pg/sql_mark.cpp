@@ -8,6 +8,7 @@
 #include "reservation.hpp"
 
 #include "postgres.hpp"
+#include "row.hpp"
 #include "timestamps.hpp"
 
 namespace {
@@ -18,17 +19,9 @@ using timeshard::pg::SharedState;
 
 constexpr std::int64_t kMsPerDay = std::int64_t{SECS_PER_DAY} * 1000;
 
-/// A row of the calling function's result type.
-Datum RowDatum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
-{
-    TupleDesc descriptor;
-    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
-}
-
-/// Where the word stands, and how many IDs were issued before its millisecond:
-/// read so that both are of one millisecond.
+/// How many IDs were issued, and where the word stands: read so that, as far as
+/// one can see, both are of one millisecond. The IDs of the one before are added
+/// just after the word has risen, so for that moment they can be missing.
 std::int64_t CountIssued(const SharedState &state, std::uint64_t *word)
 {
     std::int64_t before;
@@ -119,7 +112,7 @@ Datum timeshard_stats(PG_FUNCTION_ARGS)
     bool nulls[lengthof(values)] = {};
     nulls[7] = nulls[8] = none;
     nulls[9] = end == 0;
-    return RowDatum(fcinfo, values, nulls);
+    return timeshard::pg::RowDatum(fcinfo, values, nulls);
 }
 
 /// timeshard_layout_change() → one row, of nulls if there has been no change
@@ -134,6 +127,6 @@ Datum timeshard_layout_change(PG_FUNCTION_ARGS)
     bool nulls[lengthof(values)];
     for (bool &null : nulls)
         null = change.node_id_bits == 0;
-    return RowDatum(fcinfo, values, nulls);
+    return timeshard::pg::RowDatum(fcinfo, values, nulls);
 }
 }

@@ -16,9 +16,6 @@ namespace {
 using timeshard::ParsedId;
 using timeshard::TextError;
 
-/// Bytes of a bad text that an error quotes.
-constexpr int kQuotedBytes = 64;
-
 /// The composite result of the calling function, looked up once a query.
 TupleDesc ResultDescriptor(FunctionCallInfo fcinfo)
 {
@@ -98,11 +95,8 @@ std::int64_t IdOrError(const ParsedId &parsed, const text *input)
     if (parsed.error == TextError::kNone)
         return parsed.id;
 
-    const int size = static_cast<int>(VARSIZE_ANY_EXHDR(input));
-    const int quoted = pg_mbcliplen(VARDATA_ANY(input), size, kQuotedBytes);
     ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                    errmsg("invalid ID: \"%.*s%s\"", quoted, VARDATA_ANY(input),
-                           quoted < size ? "..." : ""),
+                    errmsg("invalid ID: \"%s\"", timeshard::pg::Shortened(input)),
                     errdetail_internal("%s", DetailOf(parsed.error)),
                     PrefixWouldHelp(parsed.error)
                         ? errhint("Give the prefix as the second argument of timeshard_parse().")

@@ -28,52 +28,17 @@ for number in "$rounds" "$seconds"; do
   [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "ROUNDS and SECONDS_PER_RUN are whole numbers" >&2; exit 2; }
 done
 
-say() { echo "$*" >&2; }
-
-# shellcheck disable=SC2034 # read by sandbox.sh
-to_top=../..
-# shellcheck source=../sandbox.sh
-. "$(dirname "$0")/../sandbox.sh"
+# shellcheck source=kit.sh
+. "$(dirname "$0")/kit.sh"
 say "building in $work"
 make_sandbox
-cd "$work"
-for name in $(compgen -e); do
-  case $name in PG* | TIMESHARD_*) unset "$name" ;; esac
-done
-export LC_ALL=C
-as_user make -s -C "$work/src" with_llvm=no PG_CONFIG="$pg_config" install >"$work/build.log" 2>&1 ||
-  { cat "$work/build.log" >&2; exit 2; }
+build "$work/src" "$pg_config"
 
 # A cluster for each layout, so that a round can go from one to the other; the
-# one that is not asked does nothing. Nothing but what is measured runs, and the
-# table of the scan stays in memory (above a quarter of it, scans recycle).
-start_cluster() { # start_cluster NAME NODE_ID_BITS
-  as_user "$bindir/initdb" -D "$work/$1" -N -A trust -U postgres >"$work/$1.initdb.log"
-  cat >>"$work/$1/postgresql.conf" <<CONF
-listen_addresses = ''
-unix_socket_directories = '$work/$1'
-shared_buffers = 384MB
-fsync = off
-autovacuum = off
-checkpoint_timeout = 1h
-max_wal_size = 8GB
-jit = off
-max_parallel_workers_per_gather = 0
-timeshard.node_id = 1
-timeshard.node_id_bits = $2
-CONF
-  as_user "$bindir/pg_ctl" -D "$work/$1" -l "$work/$1.log" -w start >/dev/null
-  sql "$1" -c 'CREATE EXTENSION timeshard' >&2
-}
-sql() { # sql CLUSTER ARGUMENT...
-  local cluster=$1
-  shift
-  as_user "$bindir/psql" -XAtq -v ON_ERROR_STOP=1 -h "$work/$cluster" -U postgres "$@" postgres
-}
-
+# one that is not asked does nothing.
 say "starting two servers"
-start_cluster default_layout 10
-start_cluster one_node_bit 1
+start_cluster default_layout "$bindir" 10 'fsync = off'
+start_cluster one_node_bit "$bindir" 1 'fsync = off'
 sql one_node_bit >&2 <<SQL
 CREATE TABLE scanned AS SELECT 1 AS x FROM generate_series(1, $rows);
 VACUUM (FREEZE, ANALYZE) scanned;

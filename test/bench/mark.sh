@@ -16,51 +16,19 @@ seconds=${SECONDS_PER_RUN:-60}
 cost_target=1.03  # scan with the mark / scan without, at most
 share_target=99   # % of the default layout's 4,096,000 IDs a second, at least
 
-say() { echo "$*" >&2; }
-
-# shellcheck disable=SC2034 # read by sandbox.sh
-to_top=../..
-# shellcheck source=../sandbox.sh
-. "$(dirname "$0")/../sandbox.sh"
+# shellcheck source=kit.sh
+. "$(dirname "$0")/kit.sh"
 base=${1:-$(git -C "$here" log --diff-filter=A --format=%H -- sql/timeshard--0.3.0.sql | tail -n 1)^}
 make_sandbox
-cd "$work"
-for name in $(compgen -e); do
-  case $name in PG* | TIMESHARD_*) unset "$name" ;; esac
-done
-export LC_ALL=C
 
 say "building both in $work"
 mkdir "$work/base.src"
 git -C "$here" archive "$base" | tar -xf - -C "$work/base.src"
 base_config=$("$here/test/private_server.sh" "$work/base.server" "${PG_CONFIG:-pg_config}")
 [ "$(id -u)" -ne 0 ] || chown -R "$user" "$work"
-for build in "$work/src $pg_config" "$work/base.src $base_config"; do
-  set -- $build
-  as_user make -s -C "$1" with_llvm=no PG_CONFIG="$2" install >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 2; }
-done
+build "$work/src" "$pg_config"
+build "$work/base.src" "$base_config"
 
-start_cluster() { # start_cluster NAME BINDIR NODE_ID_BITS
-  as_user "$2/initdb" -D "$work/$1" -A trust -U postgres >"$work/$1.initdb.log"
-  cat >>"$work/$1/postgresql.conf" <<CONF
-listen_addresses = ''
-unix_socket_directories = '$work/$1'
-shared_buffers = 384MB
-autovacuum = off
-checkpoint_timeout = 1h
-jit = off
-max_parallel_workers_per_gather = 0
-timeshard.node_id = 1
-timeshard.node_id_bits = $3
-CONF
-  as_user "$2/pg_ctl" -D "$work/$1" -l "$work/$1.log" -w start >/dev/null
-  sql "$1" -c 'CREATE EXTENSION timeshard' >&2
-}
-sql() { # sql CLUSTER ARGUMENT...
-  local cluster=$1
-  shift
-  as_user "$bindir/psql" -XAtq -v ON_ERROR_STOP=1 -h "$work/$cluster" -U postgres "$@" postgres
-}
 start_cluster base "$("$base_config" --bindir)" 1
 start_cluster mark "$bindir" 1
 start_cluster default_layout "$bindir" 10

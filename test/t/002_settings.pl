@@ -23,26 +23,6 @@ sub made
 }
 
 my $node = new_cluster('main', create => 0, conf => 'restart_after_crash = on');
-my $clean = slurp_file($node->data_dir . '/postgresql.conf');
-
-# Makes these the only lines that the test has added to the configuration.
-sub configure
-{
-    my (@lines) = @_;
-    open my $out, '>', $node->data_dir . '/postgresql.conf' or die "cannot write postgresql.conf: $!";
-    print $out $clean, map { "$_\n" } @lines;
-    close $out or die "cannot write postgresql.conf: $!";
-    return;
-}
-
-# Reloads; returns when every session that starts from now on has the new values.
-sub reload_and_wait
-{
-    my $before = $node->safe_psql('postgres', 'SELECT pg_conf_load_time()');
-    $node->reload;
-    $node->poll_query_until('postgres', "SELECT pg_conf_load_time() > '$before'") or die 'no reload';
-    return;
-}
 
 $node->safe_psql('postgres', "LOAD 'timeshard'; CREATE EXTENSION timeshard; CREATE DATABASE other");
 $node->safe_psql('other', 'CREATE EXTENSION timeshard');
@@ -72,7 +52,7 @@ for my $case (@precedence)
     my $label = join ', ', @$lines, $options || (), map { "$_=$env{$_}" } sort keys %env;
     for my $preload (0, 1)
     {
-        configure((map { "timeshard.$_" } @$lines), $preload ? "shared_preload_libraries = 'timeshard'" : ());
+        configure($node, (map { "timeshard.$_" } @$lines), $preload ? "shared_preload_libraries = 'timeshard'" : ());
         $node->{timeshard_options} = $options;
         restart_without_past($node, %env);
         my $name = ($preload ? 'preloaded' : 'stock') . ": " . ($label || 'nothing set');
@@ -94,7 +74,7 @@ $node->{timeshard_options} = undef;
 
 # A configuration line that is removed gives way to the environment, not to
 # the built-in value, and in sessions that run already.
-configure('timeshard.node_id = 3', 'timeshard.node_id_bits = 12', 'timeshard.custom_epoch = 1600000000000');
+configure($node, 'timeshard.node_id = 3', 'timeshard.node_id_bits = 12', 'timeshard.custom_epoch = 1600000000000');
 restart_without_past($node, TIMESHARD_NODE_ID => 4, TIMESHARD_NODE_ID_BITS => 13, TIMESHARD_CUSTOM_EPOCH => 1500000000000);
 my $show = "SELECT string_agg(setting || ' ' || source, ', ' ORDER BY name) FROM pg_settings
     WHERE name IN ('timeshard.node_id', 'timeshard.node_id_bits', 'timeshard.custom_epoch')";
@@ -102,8 +82,8 @@ my $old = $node->background_psql('postgres');
 $old->query_safe($config);
 is($old->query_safe($show), '1600000000000 configuration file, 3 configuration file, 12 configuration file',
     'the configuration as pg_settings shows it');
-configure();
-reload_and_wait();
+configure($node);
+reload_and_wait($node);
 my $from_environment = '1500000000000 environment variable, 4 environment variable, 13 environment variable';
 is($old->query_safe($show) =~ s/default/environment variable/gr, $from_environment,
     'lines removed: a running session falls back to the environment');
@@ -119,7 +99,7 @@ is($node->safe_psql('postgres', $config), '4 environment 13 1500000000000', 'aft
 for my $preload (0, 1)
 {
     my $mode = $preload ? 'preloaded' : 'stock';
-    configure('restart_after_crash = on', 'timeshard.node_id = 7', $preload ? "shared_preload_libraries = 'timeshard'" : ());
+    configure($node, 'restart_after_crash = on', 'timeshard.node_id = 7', $preload ? "shared_preload_libraries = 'timeshard'" : ());
     restart_without_past($node);
     $old = $node->background_psql('postgres');
     my $idle = $node->background_psql('other');
@@ -133,47 +113,47 @@ for my $preload (0, 1)
         # As the manual has it: LOAD first, where nothing is preloaded.
         $node->safe_psql('postgres', "LOAD 'timeshard'; \nALTER SYSTEM SET timeshard.$setting = $value;");
         is($node->safe_psql('postgres', $pending), 'f', "$mode: $setting: not yet reloaded");
-        reload_and_wait();
+        reload_and_wait($node);
         is($old->query_safe($pending), 't', "$mode: $setting: a session from before knows of the restart");
         is($node->safe_psql('postgres', $pending), 't', "$mode: $setting: so does a new one");
         like($node->safe_psql('postgres', 'SELECT timeshard_config_info()'), qr/^restart due +yes/m, "$mode: $setting: in words");
         is($old->query_safe($made), '7|t', "$mode: $setting: the session from before keeps the identity");
         is($node->safe_psql('postgres', $made), '7|t', "$mode: $setting: so does a new one's ID");
         $node->safe_psql('postgres', "LOAD 'timeshard'; \nALTER SYSTEM RESET timeshard.$setting;");
-        reload_and_wait();
+        reload_and_wait($node);
         is($old->query_safe($pending), 'f', "$mode: $setting: taken back");
     }
     is($idle->query_safe($made), '7|t', "$mode: a session that makes its first ID late has the identity");
     $idle->quit;
     $old->quit;
 
-    configure('restart_after_crash = on', 'timeshard.node_id = 8', $preload ? "shared_preload_libraries = 'timeshard'" : ());
-    reload_and_wait();
+    configure($node, 'restart_after_crash = on', 'timeshard.node_id = 8', $preload ? "shared_preload_libraries = 'timeshard'" : ());
+    reload_and_wait($node);
     is($node->safe_psql('postgres', $made), '7|t', "$mode: before the crash");
     crash_restart($node);
     is($node->safe_psql('postgres', $made), '8|t', "$mode: a crash restart takes the new one");
     is($node->safe_psql('postgres', $pending), 'f', "$mode: and no restart is due");
-    configure('timeshard.node_id = 9', $preload ? "shared_preload_libraries = 'timeshard'" : ());
+    configure($node, 'timeshard.node_id = 9', $preload ? "shared_preload_libraries = 'timeshard'" : ());
     restart_with_env($node);
     is($node->safe_psql('postgres', $made), '9|t', "$mode: so does a restart");
 }
 
 # The wait is no part of the identity.
-configure();
+configure($node);
 restart_without_past($node);
 $old = $node->background_psql('postgres');
 $old->query_safe('SELECT timeshard_next_id()');
 for my $wait ([ "'1s'", '1s', 1000 ], [ "'1min'", '1min', 60000 ], [ '250', '250ms', 250 ], [ '0', '0', 0 ])
 {
-    configure("timeshard.max_clock_wait = $wait->[0]");
-    reload_and_wait();
+    configure($node, "timeshard.max_clock_wait = $wait->[0]");
+    reload_and_wait($node);
     is($old->query_safe("SHOW timeshard.max_clock_wait"), $wait->[1], "max_clock_wait = $wait->[0], by a reload");
     is($node->safe_psql('postgres', "LOAD 'timeshard'; SELECT setting FROM pg_settings WHERE name = 'timeshard.max_clock_wait'"),
         $wait->[2], 'the same for a new session');
     is($old->query_safe($pending), 'f', 'and no restart is due');
 }
 $old->quit;
-configure('timeshard.node_di = 5');
+configure($node, 'timeshard.node_di = 5');
 my $offset = -s $node->logfile;
 restart_with_env($node);
 $node->safe_psql('postgres', "LOAD 'timeshard'");

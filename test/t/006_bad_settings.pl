@@ -67,25 +67,6 @@ delete @ENV{ grep { /^TIMESHARD_/ } keys %ENV };
 my $node = new_cluster('main', conf => 'timeshard.node_id = 9');
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION timeshard');
-my $clean = slurp_file($node->data_dir . '/postgresql.conf') =~ s/^timeshard.*\n//mr;
-
-sub configure
-{
-    my (@lines) = @_;
-    open my $out, '>', $node->data_dir . '/postgresql.conf' or die "cannot write postgresql.conf: $!";
-    print $out $clean, map { "$_\n" } @lines;
-    close $out or die "cannot write postgresql.conf: $!";
-    return;
-}
-
-# Reloads; returns when every session that starts from now on has the new values.
-sub reload_and_wait
-{
-    my $before = $node->safe_psql('postgres', 'SELECT pg_conf_load_time()');
-    $node->reload;
-    $node->poll_query_until('postgres', "SELECT pg_conf_load_time() > '$before'") or die 'no reload';
-    return;
-}
 
 # What two calls in one session answer.
 sub two_calls
@@ -113,7 +94,7 @@ sub both_calls_fail
 $node->stop;
 for my $case (@cases)
 {
-    configure("shared_preload_libraries = 'timeshard'", $case->{conf} // ());
+    configure($node, "shared_preload_libraries = 'timeshard'", $case->{conf} // ());
     local %ENV = (%ENV, %{ $case->{env} // {} });
     my ($log, $timeout) = ('', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
     my $server = IPC::Run::start([ 'postgres', '-D', $node->data_dir, split / /, $case->{options} // '' ], '>&', \$log, $timeout);
@@ -128,7 +109,7 @@ for my $case (@cases)
 # Not preloaded: the server runs, and calls fail. First from the start on.
 for my $case (grep { !$_->{conf} || $_->{conf} =~ /bits/ } @cases)
 {
-    configure($case->{conf} // ());
+    configure($node, $case->{conf} // ());
     $node->{timeshard_options} = $case->{options};
     restart_with_env($node, %{ $case->{env} // {} });
     both_calls_fail($case->{error}, $case->{name});
@@ -136,7 +117,7 @@ for my $case (grep { !$_->{conf} || $_->{conf} =~ /bits/ } @cases)
 $node->{timeshard_options} = undef;
 
 # Then by a reload, with sessions that have the library and go on.
-configure('timeshard.node_id = 9');
+configure($node, 'timeshard.node_id = 9');
 restart_with_env($node);
 my $other = $node->background_psql('other');
 my $node_of = 'SELECT node_id FROM timeshard_parse(timeshard_next_id())';
@@ -145,20 +126,20 @@ my $settings = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FRO
 my $good = $other->query_safe($settings);
 for my $case (grep { $_->{conf} && $_->{conf} !~ /bits = \d/ } @cases)
 {
-    configure('timeshard.node_id = 9', $case->{conf});
-    reload_and_wait();
+    configure($node, 'timeshard.node_id = 9', $case->{conf});
+    reload_and_wait($node);
     both_calls_fail($case->{error}, "reloaded, $case->{name}");
     is($other->query_safe($node_of), 9, "reloaded, $case->{name}: another session goes on");
     is($other->query_safe($settings), $good, "reloaded, $case->{name}: and keeps the good values");
 }
-configure('timeshard.node_id = 9');
-reload_and_wait();
+configure($node, 'timeshard.node_id = 9');
+reload_and_wait($node);
 is($node->safe_psql('postgres', $node_of), 9, 'corrected and reloaded, a new session works');
 $other->quit;
 
 # A number that does not fit, set while the server runs, waits for the restart.
-configure('timeshard.node_id = 5000');
-reload_and_wait();
+configure($node, 'timeshard.node_id = 5000');
+reload_and_wait($node);
 is($node->safe_psql('postgres', "$node_of; SELECT pending_restart FROM timeshard_config()"), "9\nt",
     'a captured identity is not disturbed by a node ID that does not fit');
 restart_with_env($node);
@@ -166,8 +147,8 @@ my $session = $node->background_psql('postgres', on_error_stop => 0);
 $session->query('SELECT timeshard_next_id()');
 like($session->{stderr}, qr/node ID must be between 0 and 1023/, 'and refused after it');
 $session->{stderr} = '';
-configure('timeshard.node_id = 11');
-reload_and_wait();
+configure($node, 'timeshard.node_id = 11');
+reload_and_wait($node);
 is($session->query($node_of), 11, 'until it is corrected and reloaded, in the same session');
 $session->quit;
 
@@ -199,6 +180,8 @@ for my $preload (0, 1)
         my ($out, $first, $second) = two_calls();
         is($out, "second\nalive", "$mode, epoch $epoch: no ID, and the session goes on");
         like($_, qr/ERROR: +55000: +$error/, "$mode, epoch $epoch: each call says why") for $first, $second;
+        is($clocked->safe_psql('postgres', 'SELECT clock_refusals FROM timeshard_stats()'), 2,
+            "$mode, epoch $epoch: each refusal counts");
         is((two_calls("SELECT datetime FROM timeshard_parse(0)"))[0] =~ /^(1970|2100|9999)/ ? 'parsed' : 'not', 'parsed',
             "$mode, epoch $epoch: parsing goes on");
         $node = $kept;

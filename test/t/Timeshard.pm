@@ -13,7 +13,7 @@ use Test::More;
 
 our @EXPORT = qw(
   new_cluster start_with_env restart_with_env restart_without_past set_clock fails_with
-  run_pgbench log_of faketime_library crash_restart
+  run_pgbench log_of faketime_library crash_restart configure reload_and_wait
 );
 
 # A cluster, initialised, configured and started, with the extension created.
@@ -138,6 +138,29 @@ sub set_clock
     print $out "$setting\n";
     close $out or die "cannot write $file.new: $!";
     rename "$file.new", $file or die "cannot rename $file.new: $!";
+    return;
+}
+
+# Makes these the only lines that a test has added to a cluster's configuration
+# after its first call of this, and the only ones about Timeshard.
+sub configure
+{
+    my ($node, @lines) = @_;
+    my $file = $node->data_dir . '/postgresql.conf';
+    $node->{timeshard_clean} //= slurp_file($file) =~ s/^timeshard\..*\n//mgr;
+    open my $out, '>', $file or die "cannot write $file: $!";
+    print $out $node->{timeshard_clean}, map { "$_\n" } @lines;
+    close $out or die "cannot write $file: $!";
+    return;
+}
+
+# Reloads; returns when every session that starts from now on has the new values.
+sub reload_and_wait
+{
+    my ($node) = @_;
+    my $before = $node->safe_psql('postgres', 'SELECT pg_conf_load_time()');
+    $node->reload;
+    $node->poll_query_until('postgres', "SELECT pg_conf_load_time() > '$before'") or die 'no reload';
     return;
 }
 
