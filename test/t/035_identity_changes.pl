@@ -28,7 +28,7 @@ sub new_log
     return $log;
 }
 
-sub configure
+sub add_settings
 {
     my (@settings) = @_;
     $node->append_conf('postgresql.conf', join "\n", @settings);
@@ -39,7 +39,7 @@ sub restart_as
 {
     my (@settings) = @_;
     $node->stop;
-    configure(@settings);
+    add_settings(@settings);
     start_with_env($node);
     new_log();
     return;
@@ -131,7 +131,7 @@ for my $to (4, 16)
     my @before = ($sets[-1]);
     my $greatest = read_logs([ map { $_->logs } @sets ])->{greatest};
     $node->stop;
-    configure("timeshard.node_id_bits = $to", 'timeshard.node_id = ' . ($to == 4 ? 5 : 60000));
+    add_settings("timeshard.node_id_bits = $to", 'timeshard.node_id = ' . ($to == 4 ? 5 : 60000));
     new_log();
     start_with_env($node);
     my $id = $node->safe_psql('postgres', $next);
@@ -163,7 +163,7 @@ unlike($log, qr/layout has changed|WARNING/, "$name: and nothing else");
 $name = injected('another identity asked for by a reload under load');
 my $writers = start_writers($node, count => 4);
 push @sets, $writers;
-configure('timeshard.node_id = 9', 'timeshard.node_id_bits = 12', "timeshard.custom_epoch = $epoch");
+add_settings('timeshard.node_id = 9', 'timeshard.node_id_bits = 12', "timeshard.custom_epoch = $epoch");
 $node->reload;
 ok($node->poll_query_until('postgres', "SELECT pending_restart FROM timeshard_config()"), "$name: shown as pending");
 ok($writers->await_progress, "$name: all sessions are served");
@@ -179,7 +179,7 @@ is_deeply(read_logs([ map { $_->logs } @sets ])->{violations}, {}, "$name: nothi
 $name = injected('and in force after a crash of a backend');
 $writers = start_writers($node, count => 4);
 push @sets, $writers;
-configure("timeshard.custom_epoch = $earlier");
+add_settings("timeshard.custom_epoch = $earlier");
 $node->reload;
 kill9_backend($node);
 ok($writers->await_progress, "$name: all sessions are served");
@@ -212,7 +212,7 @@ for my $preload (0, 1)
         my $derived = $node->safe_psql('postgres', 'SELECT node_id FROM timeshard_config()');
         $name = injected("$mode: configured after derived");
         $node->stop;
-        configure(@configured);
+        add_settings(@configured);
         start_with_env($node, %env);
         take_ids($name);
         is($node->safe_psql('postgres', 'SELECT node_id, node_id_source FROM timeshard_config()'), "17|$by", "$name: in force");
@@ -220,7 +220,7 @@ for my $preload (0, 1)
 
         $name = injected("$mode: derived after configured");
         $node->stop('immediate');
-        configure('timeshard.node_id = -1') if @configured;
+        add_settings('timeshard.node_id = -1') if @configured;
         start_with_env($node);
         my $bytes = mark_bytes($node);
         for my $asked (1 .. 2)
@@ -233,7 +233,7 @@ for my $preload (0, 1)
         is(mark_bytes($node), $bytes, "$name: nothing is written");
         is($node->safe_psql('postgres', 'SELECT node_id FROM timeshard_parse(' . (17 << 12) . ')'), 17, "$name: parsing goes on");
         $node->stop;
-        configure('timeshard.node_id = 17') if @configured;
+        add_settings('timeshard.node_id = 17') if @configured;
         start_with_env($node, %env);
         take_ids("$name, given back");
         parse_to(undef, [ $sets[-1] ], 10, $epoch, 17, "$name, given back");
