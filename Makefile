@@ -7,7 +7,7 @@ OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp)))
 OUR_HEADERS = $(wildcard src/core/*.hpp src/pg/*.hpp)
 
 # pg_regress: passes on any server that has the extension installed.
-REGRESS = extension generate text parse config contexts stats time codes batch
+REGRESS = extension generate text parse config contexts stats time codes batch horizon
 REGRESS_OPTS = --inputdir=. --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without

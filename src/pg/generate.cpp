@@ -5,6 +5,7 @@
 #include "../core/layout.hpp"
 #include "../core/patience.hpp"
 
+#include "horizon.hpp"
 #include "refusals.hpp"
 #include "reservation.hpp"
 
@@ -25,6 +26,10 @@ struct Generator
     std::int64_t epoch;
     std::uint64_t node_field;
     std::int32_t max_sequence;
+
+    /// The transaction whose position is published, by its local number; 0 before
+    /// the first. A parallel worker's own here, its leader's in shared memory.
+    LocalTransactionId published;
 };
 
 Generator generator;
@@ -40,7 +45,7 @@ pg_noinline void MakeReady(const char *caller)
     const Identity &identity = state.header.identity;
     const Layout layout(identity.node_id_bits);
     generator = {&state, identity.custom_epoch, layout.NodeField(identity.node_id),
-                 layout.MaxSequence()};
+                 layout.MaxSequence(), InvalidLocalTransactionId};
 }
 
 /// Inlined, so that a single ID pays nothing for runs.
@@ -168,29 +173,56 @@ pg_noinline Step StepAfterWait(std::int32_t wanted)
     }
 }
 
-pg_attribute_always_inline Step NextStep(const char *caller, std::int32_t wanted)
+pg_attribute_always_inline Step NextStep(std::int32_t wanted)
 {
-    if (generator.state == nullptr) [[unlikely]]
-        MakeReady(caller);
     const Step step = Attempt(generator.state->header.renew_at.load(), wanted);
     if (step.status == Status::kIssued) [[likely]]
         return step;
     return StepAfterWait(wanted);
 }
 
+/// The way of a transaction's first IDs.
+pg_noinline Step FirstStep(const char *caller, std::int32_t wanted)
+{
+    if (generator.state == nullptr)
+        MakeReady(caller);
+    const bool may_raise = PublishOwnPosition(*generator.state);
+    generator.published = LocalNumberOf(*MyProc);
+    const Step step = NextStep(wanted);
+    if (may_raise)
+        RaiseOwnPosition(OffsetOf(step.word));
+    return step;
+}
+
+pg_attribute_always_inline Step NextPublishedStep(const char *caller, std::int32_t wanted)
+{
+    if (generator.published == LocalNumberOf(*MyProc)) [[likely]]
+        return NextStep(wanted);
+    return FirstStep(caller, wanted);
+}
+
 } // namespace
 
 std::int64_t NextId(const char *caller)
 {
-    const Step step = NextStep(caller, 1);
+    const Step step = NextPublishedStep(caller, 1);
     return Issue(step, step.word);
 }
 
 Run NextRun(const char *caller, std::int32_t wanted)
 {
-    const Step step = NextStep(caller, wanted);
+    const Step step = NextPublishedStep(caller, wanted);
     const std::uint64_t first = FirstOf(step);
     return {Issue(step, first), static_cast<std::int32_t>(step.word - first) + 1};
+}
+
+std::uint64_t NextUnusedWord(const char *caller)
+{
+    if (generator.state == nullptr)
+        MakeReady(caller);
+    const Step step = NextStep(1);
+    Issue(step, step.word);
+    return step.word;
 }
 
 } // namespace timeshard::pg

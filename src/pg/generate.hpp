@@ -21,4 +21,8 @@ struct Run
 /// has left. Else as NextId.
 Run NextRun(const char *caller, std::int32_t wanted);
 
+/// Takes an ID that nobody will use, without a position for it, and returns its
+/// word: all later IDs are above it. Else as NextId.
+std::uint64_t NextUnusedWord(const char *caller);
+
 } // namespace timeshard::pg

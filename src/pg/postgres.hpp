@@ -31,6 +31,7 @@ extern "C" {
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
 #include "port/atomics.h"
@@ -42,6 +43,8 @@ extern "C" {
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/pmsignal.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -90,6 +93,45 @@ inline config_generic *FindVariable(const char *name)
     return nullptr;
 #endif
 }
+
+// A virtual transaction ID, by which PostgreSQL knows a session's transaction: an
+// owner, a number from 0 to MaxBackends - 1 that no other session has (negative
+// if there is none), and a number that the owner counts, 0 outside transactions.
+// 17 moved both and counts owners by process entries.
+#if PG_VERSION_NUM >= 170000
+inline int OwnerOf(const volatile PGPROC &entry)
+{
+    return entry.vxid.procNumber;
+}
+inline LocalTransactionId LocalNumberOf(const volatile PGPROC &entry)
+{
+    return entry.vxid.lxid;
+}
+#else
+inline int OwnerOf(const volatile PGPROC &entry)
+{
+    return entry.backendId - 1;
+}
+inline LocalTransactionId LocalNumberOf(const volatile PGPROC &entry)
+{
+    return entry.lxid;
+}
+#endif
+
+// How a tree of the parser is walked. 15 declares its callbacks without arguments,
+// as C allowed then; g++ takes a cast by way of void (*)() for meant.
+using Walker = bool (*)(Node *, void *);
+#if PG_VERSION_NUM >= 160000
+inline Walker AsServersWalker(Walker walker)
+{
+    return walker;
+}
+#else
+inline bool (*AsServersWalker(Walker walker))()
+{
+    return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker));
+}
+#endif
 
 #if PG_VERSION_NUM >= 170000 // 17 lets extensions name what they wait for
 inline uint32 NamedWaitEvent(uint32 &event, const char *name)

@@ -12,13 +12,15 @@ namespace timeshard::pg {
 namespace {
 
 constexpr char kSharedStateName[] = "timeshard";
+constexpr char kPositionsName[] = "timeshard positions";
 constexpr std::uint32_t kMagic = 0x54534844; // "TSHD"
 
 /// Rises whenever what a session must do with the state changes, not only when
 /// its layout does. Overridden by the tests to play a library of the future.
 /// 2: no ID at or past the end of the reservation.
+/// 3: a position published before a transaction's first ID.
 #ifndef TIMESHARD_STATE_VERSION
-#define TIMESHARD_STATE_VERSION 2
+#define TIMESHARD_STATE_VERSION 3
 #endif
 constexpr std::uint32_t kVersion = TIMESHARD_STATE_VERSION;
 
@@ -27,7 +29,8 @@ constexpr std::int64_t kLogIntervalNs = 10'000'000'000;
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::is_trivially_copyable_v<Identity>);
 
-SharedState *shared = nullptr; ///< this process's mapping of it
+SharedState *shared = nullptr; ///< this process's mapping of it, once the positions are mapped
+Positions *positions = nullptr;
 bool preloaded = false;
 shmem_request_hook_type previous_request_hook = nullptr;
 shmem_startup_hook_type previous_startup_hook = nullptr;
@@ -39,6 +42,23 @@ void Initialise(SharedState *state)
     state->header.version = kVersion;
     LWLockInitialize(&state->header.lock, LWLockNewTrancheId());
     state->counters.started_at.store(GetCurrentTimestamp());
+}
+
+Size PositionsSize()
+{
+    const Size count = static_cast<Size>(MaxBackends) + static_cast<Size>(max_prepared_xacts);
+    return add_size(sizeof(Positions), mul_size(count, sizeof(std::uint64_t)));
+}
+
+/// Finds the positions, or makes them, with none published.
+void AttachPositions()
+{
+    bool found;
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    positions = static_cast<Positions *>(ShmemInitStruct(kPositionsName, PositionsSize(), &found));
+    if (!found)
+        std::memset(static_cast<void *>(positions), 0, PositionsSize());
+    LWLockRelease(AddinShmemInitLock);
 }
 
 /// Finds the shared state, or makes it: out of the reserve that every server
@@ -63,6 +83,7 @@ SharedState *Attach()
                  errdetail("The shared state has version %u, and the library needs version %u.",
                            state->header.version, kVersion),
                  errhint("Restart the server.")));
+    AttachPositions();
     LWLockRegisterTranche(state->header.lock.tranche, kSharedStateName);
     shared = state;
     return shared;
@@ -90,7 +111,7 @@ void RequestSpace()
 {
     if (previous_request_hook != nullptr)
         previous_request_hook();
-    RequestAddinShmemSpace(sizeof(SharedState));
+    RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(SharedState)), PositionsSize()));
 }
 
 /// Runs in the postmaster, at the start and after a crash of a backend, which
@@ -127,6 +148,11 @@ SharedState &AttachedState()
     if (state->header.identity_captured.load() == 0)
         CaptureIdentity(state);
     return *state;
+}
+
+Positions &AttachedPositions()
+{
+    return *positions;
 }
 
 const Identity &IdentityInForce()

@@ -88,6 +88,25 @@ struct SharedState
 static_assert(sizeof(SharedState) == 512);
 static_assert(offsetof(SharedState, word) == 256);
 
+/// Where open transactions stand: a position (core/horizon.hpp) for each owner of a
+/// virtual transaction ID, and one for each prepared transaction whose owner has
+/// gone on to another. In memory of its own, since its size follows the server's
+/// max_connections and max_prepared_transactions.
+struct Positions
+{
+    std::atomic<std::uint64_t> greatest_answer; ///< of timeshard_horizon(), a word
+    char reserve[64 - sizeof(std::uint64_t)];
+
+    std::atomic<std::uint64_t> &OfOwner(int owner) { return First()[owner]; }
+    std::atomic<std::uint64_t> &OfPrepared(int index) { return First()[MaxBackends + index]; }
+
+private:
+    std::atomic<std::uint64_t> *First()
+    {
+        return reinterpret_cast<std::atomic<std::uint64_t> *>(this + 1);
+    }
+};
+
 /// Called once by _PG_init: has space reserved and the identity captured at
 /// server start when the library is in shared_preload_libraries.
 void PrepareSharedState();
@@ -99,6 +118,9 @@ bool IsPreloaded();
 /// first to ask. Raises an error if the state is of another version, or the
 /// settings make no identity.
 SharedState &AttachedState();
+
+/// The positions, which are there since AttachedState() has returned.
+Positions &AttachedPositions();
 
 /// The identity in force.
 const Identity &IdentityInForce();

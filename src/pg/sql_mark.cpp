@@ -4,6 +4,7 @@
 #include "../core/layout.hpp"
 
 #include "arguments.hpp"
+#include "horizon.hpp"
 #include "mark_file.hpp"
 #include "reservation.hpp"
 
@@ -37,6 +38,21 @@ Datum IntervalOfNs(std::int64_t nanoseconds)
     auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
     interval->time = nanoseconds / 1000;
     return IntervalPGetDatum(interval);
+}
+
+/// How far the horizon is behind the clock; null if it cannot be told.
+Datum HorizonLag(const timeshard::pg::OldestPosition &oldest, std::int64_t epoch, bool *is_null)
+{
+    *is_null = TransactionIdIsValid(oldest.prepared_earlier);
+    const std::int64_t lag_ms = timeshard::pg::OffsetNow(epoch) - oldest.offset;
+    return IntervalOfNs(Max(lag_ms, 0) * timeshard::kNanosecondsPerMillisecond);
+}
+
+/// True if the caller may know what the session does, as in pg_stat_activity.
+bool MaySee(const timeshard::pg::OldestPosition &oldest)
+{
+    return oldest.pid != 0 && (has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+                               has_privs_of_role(GetUserId(), oldest.role));
 }
 
 /// What held before the last change of layout, by shared memory once the mark
@@ -96,6 +112,9 @@ Datum timeshard_stats(PG_FUNCTION_ARGS)
     const std::int64_t last_at = identity.custom_epoch + timeshard::OffsetOf(word);
     const std::int64_t end = state.header.end.load();
     const bool none = timeshard::IdsInMillisecond(word) == 0;
+    const timeshard::pg::OldestPosition oldest = timeshard::pg::FindOldestPosition();
+    bool lag_unknown;
+    const Datum lag = HorizonLag(oldest, identity.custom_epoch, &lag_unknown);
     Datum values[] = {
         Int64GetDatum(issued),
         Int64GetDatum(counters.sequence_waits.load()),
@@ -108,10 +127,14 @@ Datum timeshard_stats(PG_FUNCTION_ARGS)
         TimestampTzGetDatum(timeshard::pg::ToTimestamp(last_at)),
         TimestampTzGetDatum(timeshard::pg::ToTimestamp(identity.custom_epoch + end)),
         TimestampTzGetDatum(counters.started_at.load()),
+        lag,
+        Int32GetDatum(oldest.pid),
     };
     bool nulls[lengthof(values)] = {};
     nulls[7] = nulls[8] = none;
     nulls[9] = end == 0;
+    nulls[11] = lag_unknown;
+    nulls[12] = !MaySee(oldest);
     return timeshard::pg::RowDatum(fcinfo, values, nulls);
 }
 

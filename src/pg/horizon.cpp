@@ -1,0 +1,136 @@
+#include "../core/horizon.hpp"
+
+#include "horizon.hpp"
+
+#include "postgres.hpp"
+
+namespace timeshard::pg {
+namespace {
+
+/// A prepared transaction as PostgreSQL keeps it: in a process entry without a
+/// process, which carries on the session's owner and number. The entry keeps what
+/// it says when the transaction has ended, until another one gets it.
+struct Prepared
+{
+    TransactionId xid;
+    int owner; ///< negative if it was prepared before the server's start
+    LocalTransactionId number;
+};
+
+/// Reads what another process may be changing. What was read is of one
+/// transaction: its ID was there before and after.
+Prepared ReadPrepared(int index)
+{
+    const volatile PGPROC &entry = PreparedXactProcs[index];
+    for (;;) {
+        const TransactionId xid = entry.xid;
+        pg_read_barrier();
+        const Prepared prepared{xid, OwnerOf(entry), LocalNumberOf(entry)};
+        pg_read_barrier();
+        if (entry.xid == xid)
+            return prepared;
+    }
+}
+
+bool IsOpen(const Prepared &prepared)
+{
+    return TransactionIdIsValid(prepared.xid) && TransactionIdIsInProgress(prepared.xid);
+}
+
+/// Keeps the position of this owner, which is about to be overwritten, if it is
+/// that of a transaction that has been prepared and is still open.
+void KeepIfPrepared(Positions &positions, int owner, std::uint64_t position)
+{
+    for (int i = 0; i < max_prepared_xacts; i++) {
+        const Prepared prepared = ReadPrepared(i);
+        if (prepared.owner != owner || !IsOf(position, TagFor(prepared.number)) ||
+            !IsOpen(prepared))
+            continue;
+        KeepPosition(positions.OfPrepared(i), position, TagFor(prepared.xid),
+                     [&] { return IsOpen(prepared); });
+    }
+}
+
+/// Whose transaction this process takes IDs for.
+const PGPROC *Leader()
+{
+    return MyProc->lockGroupLeader != nullptr ? MyProc->lockGroupLeader : MyProc;
+}
+
+void CountSessions(Positions &positions, OldestPosition *oldest)
+{
+    for (int i = 0; i < MaxBackends; i++) {
+        const volatile PGPROC &entry = ProcGlobal->allProcs[i];
+        const int owner = OwnerOf(entry);
+        const LocalTransactionId number = LocalNumberOf(entry);
+        if (number == InvalidLocalTransactionId || owner < 0 || owner >= MaxBackends)
+            continue;
+        const std::uint64_t position = positions.OfOwner(owner).load();
+        if (!IsOf(position, TagFor(number)) || OffsetOfPosition(position) >= oldest->offset)
+            continue;
+        oldest->offset = OffsetOfPosition(position);
+        oldest->pid = entry.pid;
+        oldest->role = entry.roleId;
+    }
+}
+
+/// The slot before the copy: who overwrites the slot has made the copy before.
+void CountPrepared(Positions &positions, OldestPosition *oldest)
+{
+    for (int i = 0; i < max_prepared_xacts; i++) {
+        const Prepared prepared = ReadPrepared(i);
+        if (!IsOpen(prepared))
+            continue;
+        if (prepared.owner < 0) {
+            oldest->prepared_earlier = prepared.xid;
+            continue;
+        }
+        std::uint64_t position = positions.OfOwner(prepared.owner).load();
+        if (!IsOf(position, TagFor(prepared.number))) {
+            position = positions.OfPrepared(i).load();
+            if (!IsOf(position, TagFor(prepared.xid)))
+                continue; // it has taken no ID
+        }
+        if (OffsetOfPosition(position) >= oldest->offset)
+            continue;
+        oldest->offset = OffsetOfPosition(position);
+        oldest->pid = 0;
+        oldest->role = InvalidOid;
+    }
+}
+
+} // namespace
+
+bool PublishOwnPosition(SharedState &state)
+{
+    Positions &positions = AttachedPositions();
+    const PGPROC *leader = Leader();
+    const int owner = OwnerOf(*leader);
+    if (owner < 0 || owner >= MaxBackends)
+        elog(ERROR, "timeshard: session without a number of its own");
+    const bool published = PublishPosition(
+        positions.OfOwner(owner), state.word, TagFor(LocalNumberOf(*leader)),
+        [&](std::uint64_t position) { KeepIfPrepared(positions, owner, position); });
+    return published && !IsInParallelMode();
+}
+
+void RaiseOwnPosition(std::int64_t offset)
+{
+    RaisePosition(AttachedPositions().OfOwner(OwnerOf(*MyProc)), offset,
+                  TagFor(LocalNumberOf(*MyProc)));
+}
+
+/// Sessions before prepared transactions: PostgreSQL makes the entry of a prepared
+/// one before it takes the transaction from the session.
+OldestPosition FindOldestPosition()
+{
+    Positions &positions = AttachedPositions();
+    OldestPosition oldest;
+    pg_memory_barrier();
+    CountSessions(positions, &oldest);
+    pg_memory_barrier();
+    CountPrepared(positions, &oldest);
+    return oldest;
+}
+
+} // namespace timeshard::pg

@@ -1,0 +1,117 @@
+/// The SQL function that tells below which ID nothing more can appear, and what
+/// the planner asks of it.
+
+#include "../core/horizon.hpp"
+
+#include "generate.hpp"
+#include "horizon.hpp"
+
+#include "postgres.hpp"
+
+namespace {
+
+using timeshard::pg::OldestPosition;
+
+[[noreturn]] void RefuseForPrepared(TransactionId xid)
+{
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("a transaction is open that was prepared before the server's start"),
+                    errdetail("Transaction %u may have taken IDs that nobody knows of since.", xid),
+                    errhint("Find it in pg_prepared_xacts, and commit it or roll it back.")));
+    pg_unreachable();
+}
+
+/// Rows that committed just before the answer are below it, and a snapshot taken
+/// before the answer does not show them.
+void WarnOfOldSnapshot()
+{
+    if (!IsolationUsesXactSnapshot())
+        return;
+    ereport(WARNING,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("this transaction's snapshot is older than the answer of timeshard_horizon()"),
+             errdetail("It shows no row that has been committed since, though it is below."),
+             errhint("Ask under READ COMMITTED, and read in a later statement.")));
+}
+
+/// True if a tree of the parser calls the function whose Oid is the context.
+bool Calls(Node *node, void *context)
+{
+    if (node == nullptr)
+        return false;
+    if (IsA(node, FuncExpr) &&
+        reinterpret_cast<FuncExpr *>(node)->funcid == *static_cast<const Oid *>(context))
+        return true;
+    if (IsA(node, Query))
+        return query_tree_walker(reinterpret_cast<Query *>(node),
+                                 timeshard::pg::AsServersWalker(Calls), context, 0);
+    return expression_tree_walker(node, timeshard::pg::AsServersWalker(Calls), context);
+}
+
+/// True if the statement reads a table, and asks in what decides on its rows: a
+/// condition, a join, a subquery in FROM or a WITH query. A mere column of the
+/// result, or a new value of UPDATE, decides on none.
+bool AsksWhatItReads(const Query *statement, Oid function)
+{
+    bool reads = false;
+    bool asks = Calls(reinterpret_cast<Node *>(statement->jointree), &function) ||
+                Calls(reinterpret_cast<Node *>(statement->cteList), &function);
+    ListCell *cell;
+    foreach (cell, statement->rtable) {
+        auto *entry = static_cast<RangeTblEntry *>(lfirst(cell));
+        reads = reads || entry->rtekind == RTE_RELATION;
+        asks = asks || Calls(reinterpret_cast<Node *>(entry->subquery), &function) ||
+               Calls(reinterpret_cast<Node *>(entry->functions), &function);
+    }
+    return reads && asks;
+}
+
+/// Warns once a statement: the planner simplifies a call more than once.
+void WarnOfOneStatement(const SupportRequestSimplify *request)
+{
+    static TimestampTz warned_at = 0;
+    if (request->root == nullptr || warned_at == GetCurrentStatementStartTimestamp())
+        return;
+    const PlannerInfo *top = request->root;
+    while (top->parent_root != nullptr)
+        top = top->parent_root;
+    if (!AsksWhatItReads(top->parse, request->fcall->funcid))
+        return;
+    warned_at = GetCurrentStatementStartTimestamp();
+    ereport(WARNING,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("this statement's snapshot is older than the answer of timeshard_horizon()"),
+             errdetail("It shows no row that has been committed since, though it is below."),
+             errhint("Ask in one statement, and read in a later one.")));
+}
+
+} // namespace
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(timeshard_horizon);
+PG_FUNCTION_INFO_V1(timeshard_horizon_support);
+
+/// timeshard_horizon() → bigint
+Datum timeshard_horizon(PG_FUNCTION_ARGS)
+{
+    (void)fcinfo;
+    const std::uint64_t own = timeshard::pg::NextUnusedWord("timeshard_horizon()");
+    const OldestPosition oldest = timeshard::pg::FindOldestPosition();
+    if (TransactionIdIsValid(oldest.prepared_earlier))
+        RefuseForPrepared(oldest.prepared_earlier);
+    WarnOfOldSnapshot();
+    PG_RETURN_INT64(static_cast<std::int64_t>(timeshard::AnswerHorizon(
+        timeshard::pg::AttachedPositions().greatest_answer, own, oldest.offset)));
+}
+
+/// The planner's support function of timeshard_horizon(): changes nothing, and
+/// warns where one statement both asks and reads.
+Datum timeshard_horizon_support(PG_FUNCTION_ARGS)
+{
+    auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
+    if (IsA(request, SupportRequestSimplify))
+        WarnOfOneStatement(reinterpret_cast<SupportRequestSimplify *>(request));
+    PG_RETURN_POINTER(nullptr);
+}
+}
