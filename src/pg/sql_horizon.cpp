@@ -16,7 +16,9 @@ using timeshard::pg::OldestPosition;
 {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("a transaction is open that was prepared before the server's start"),
-                    errdetail("Transaction %u may have taken IDs that nobody knows of since.", xid),
+                    errdetail("Transaction %u was prepared before the server started or was "
+                              "promoted, and may have taken IDs that nobody knows of since.",
+                              xid),
                     errhint("Find it in pg_prepared_xacts, and commit it or roll it back.")));
     pg_unreachable();
 }
