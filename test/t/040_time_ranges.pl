@@ -147,6 +147,25 @@ for my $i (0 .. $#ranges)
     }
 }
 
+# NOT gives the other rows, all of them, also where no row can be inside.
+subtest 'the rows outside a range' => sub {
+    my @all = (@ranges, [ 'after the end', 'infinity', 'infinity' ], [ 'past the last ID', '2200-01-01', 'infinity' ],
+        [ 'before the beginning', '-infinity', '-infinity' ]);
+    for my $mode ('custom', 'generic')
+    {
+        my $calls = join ', ', map { "(SELECT sum(n) FROM counts('$_->[1]', '$_->[2]') AS n)" } @all;
+        my $counts = "SET plan_cache_mode = force_${mode}_plan;
+            CREATE OR REPLACE FUNCTION counts(since timestamptz, until timestamptz) RETURNS SETOF bigint LANGUAGE plpgsql AS \$\$
+            BEGIN
+                RETURN NEXT (SELECT count(*) FROM events WHERE timeshard_between(id, since, until));
+                RETURN NEXT (SELECT count(*) FROM events WHERE NOT timeshard_between(id, since, until));
+            END \$\$;";
+        is($node->safe_psql('postgres', "$counts SELECT $calls"), join('|', ($rows) x @all), "and those inside are all, $mode plan");
+    }
+    is($node->safe_psql('postgres', "SELECT count(*) FROM events WHERE NOT timeshard_between(id, 'infinity', 'infinity')"),
+        $rows, 'with literals');
+};
+
 subtest 'a day reads its own pages and little else' => sub {
     my $range = "timeshard_between(id, '2026-01-20', '2026-01-21')";
     my ($plan) = plans('', ', ANALYZE, BUFFERS, TIMING OFF', "$sum $range");
@@ -179,6 +198,10 @@ subtest 'other ways to ask' => sub {
         is(scan_of($plan)->{'Actual Rows'}, $from->('2026-02-15'), "$name: so many rows");
         within_factor_two(scan_of($plan)->{'Plan Rows'}, scan_of($plan)->{'Actual Rows'}, $name) if $name !~ /subquery/;
     }
+    my ($subqueries) = plans('', $analyze,
+        "$sum timeshard_between(id, (SELECT '2026-02-15'::timestamptz), (SELECT max(created_at) + interval '1 s' FROM events))");
+    is((grep { ($_->{'Index Cond'} // '') =~ /^\(\(id > timeshard_last_before/ } nodes($subqueries->{Plan})), 1, 'subqueries: by the key');
+
     my ($prepared) = plans("SET plan_cache_mode = force_custom_plan;
         PREPARE since (timestamptz) AS $sum id >= timeshard_lower_bound(\$1)", $analyze, "EXECUTE since ('2026-02-15')");
     uses_key($prepared, 'a lower bound by parameter');
@@ -210,7 +233,7 @@ subtest 'other ways to ask' => sub {
 subtest 'the checks can fail' => sub {
     $node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION strict_between(id bigint, since timestamptz, until timestamptz) RETURNS boolean LANGUAGE sql STABLE STRICT
-    RETURN id >= timeshard_first_since(since) AND id <= timeshard_last_before(until);
+    RETURN id > timeshard_last_before(since) AND id <= timeshard_last_before(until);
 SQL
     my ($strict, $volatile) = plans('', '', "$sum strict_between(id, '2026-01-20', '2026-01-21')",
         "$sum timeshard_between(id, clock_timestamp() - interval '1 day', clock_timestamp())");
