@@ -59,6 +59,7 @@ SELECT timeshard_time(1, -1);
 SELECT timeshard_lower_bound(now(), 253402300800000);
 SELECT timeshard_lower_bound('infinity');
 SELECT timeshard_lower_bound('-infinity');
+EXPLAIN SELECT FROM timeshard_next_id() AS id WHERE id >= timeshard_lower_bound('infinity');
 SELECT timeshard_lower_bound(:'epoch'::timestamptz - interval '1 us');
 SELECT timeshard_lower_bound(:'exhausted_at'::timestamptz - interval '1 ms' + interval '1 us');
 SELECT timeshard_lower_bound('294276-12-31', 0);
