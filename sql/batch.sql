@@ -20,9 +20,28 @@ BEGIN;
 DECLARE ids CURSOR FOR SELECT timeshard_next_ids(2147483647);
 MOVE 5000 IN ids;
 COMMIT;
--- One batch for each row
-SELECT count(*), count(DISTINCT id), string_agg(n::text, ' ' ORDER BY id) AS of_row
-FROM generate_series(0, 4) AS n CROSS JOIN LATERAL timeshard_next_ids(n) AS id;
+-- A batch for each row: in the select list, whatever the planner knows
+CREATE TABLE boxes AS SELECT n AS box, n % 2 * 3 AS size FROM generate_series(0, 9) AS n;
+ANALYZE boxes;
+SELECT count(*), count(DISTINCT id), count(DISTINCT box) AS boxes FROM (SELECT box, timeshard_next_ids(size) AS id FROM boxes) AS labels;
+SELECT count(id), count(DISTINCT id), count(DISTINCT box) AS boxes
+FROM (SELECT box, ARRAY(SELECT timeshard_next_ids(size)) AS ids FROM boxes) AS batches LEFT JOIN LATERAL unnest(ids) AS id ON true;
+-- Not in LATERAL: rows of one size share a batch. PostgreSQL 15 does that; the manual warns of it, and has to change when this does.
+SELECT count(id), count(DISTINCT id), count(DISTINCT box) AS boxes FROM boxes LEFT JOIN LATERAL timeshard_next_ids(size) AS id ON true;
+SELECT count(id), count(DISTINCT id) FROM boxes LEFT JOIN LATERAL (SELECT timeshard_next_ids(size) AS id) AS batch ON true;
+SELECT count(*), count(DISTINCT id) FROM boxes CROSS JOIN LATERAL (SELECT timeshard_next_id() AS id WHERE size > 0) AS one;
+\set VERBOSITY terse
+CREATE TABLE labels (id bigint PRIMARY KEY);
+INSERT INTO labels SELECT id FROM boxes CROSS JOIN LATERAL timeshard_next_ids(size) AS id;
+\set VERBOSITY default
+SET enable_memoize = off;
+SELECT count(id), count(DISTINCT id), count(DISTINCT box) AS boxes FROM boxes LEFT JOIN LATERAL timeshard_next_ids(size) AS id ON true;
+SELECT count(id), count(DISTINCT id) FROM boxes LEFT JOIN LATERAL (SELECT timeshard_next_ids(size) AS id) AS batch ON true;
+-- Nor, whatever is set, where it does not depend on the row
+SELECT count(id), count(DISTINCT id) FROM boxes LEFT JOIN LATERAL timeshard_next_ids(3) AS id ON true;
+SELECT count(ids), count(DISTINCT ids), count(DISTINCT id)
+FROM (SELECT ARRAY(SELECT timeshard_next_ids(3)) AS ids, (SELECT timeshard_next_id()) AS id FROM boxes) AS batches;
+RESET enable_memoize;
 -- The planner knows how many
 CREATE FUNCTION rows_of(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -35,7 +54,16 @@ $$;
 SELECT rows_of('SELECT * FROM timeshard_next_ids(12345)') AS constant, rows_of('SELECT * FROM timeshard_next_ids(2 * 3)') AS expression,
        rows_of('SELECT timeshard_next_ids(700)') AS listed, rows_of('SELECT * FROM timeshard_next_ids(0)') AS none,
        rows_of('SELECT * FROM timeshard_next_ids(random()::integer)') AS unknown;
+PREPARE batch (integer) AS SELECT * FROM timeshard_next_ids($1);
+SET plan_cache_mode = force_custom_plan;
+SELECT rows_of('EXECUTE batch (700)') AS custom_plan;
+SET plan_cache_mode = force_generic_plan;
+SELECT rows_of('EXECUTE batch (700)') AS generic_plan, rows_of('SELECT * FROM timeshard_next_ids((SELECT 7))') AS subquery,
+       rows_of('SELECT timeshard_next_ids(size) FROM boxes') AS of_each_of_10;
+RESET plan_cache_mode;
+DEALLOCATE batch;
 DROP FUNCTION rows_of;
+DROP TABLE boxes, labels;
 -- It answers a cancel
 SET statement_timeout = '100ms';
 SELECT count(*) FROM timeshard_next_ids(2147483647);

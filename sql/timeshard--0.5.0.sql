@@ -195,11 +195,6 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_lower
 COMMENT ON FUNCTION timeshard_lower_bound(timestamptz, bigint) IS
 'the smallest ID that can carry that time or later, by the given epoch in ms since 1970; an error for a time that no ID can carry';
 
-CREATE FUNCTION timeshard_first_since(at timestamptz) RETURNS bigint
-LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_first_since';
-COMMENT ON FUNCTION timeshard_first_since(timestamptz) IS
-'the smallest ID that can carry that time or later, by the epoch in force: 0 before the epoch, null past the end of time; timeshard_between() is made of it';
-
 CREATE FUNCTION timeshard_last_before(at timestamptz) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_last_before';
 COMMENT ON FUNCTION timeshard_last_before(timestamptz) IS
@@ -207,10 +202,11 @@ COMMENT ON FUNCTION timeshard_last_before(timestamptz) IS
 
 -- A RETURN body that the planner inlines, so that an index on the ID serves it:
 -- neither strict nor with a SET clause. Each argument stands once, or one that is
--- a subquery would not be inlined.
+-- a subquery would not be inlined. Both ends are the last ID before a time: the
+-- first ID since a time does not always exist, the last one before it does, as -1.
 CREATE FUNCTION timeshard_between(id bigint, since timestamptz, until timestamptz) RETURNS boolean
 LANGUAGE SQL STABLE PARALLEL SAFE
-RETURN id >= timeshard_first_since(since) AND id <= timeshard_last_before(until);
+RETURN id > timeshard_last_before(since) AND id <= timeshard_last_before(until);
 COMMENT ON FUNCTION timeshard_between(bigint, timestamptz, timestamptz) IS
 'whether an ID was made at since or later and before until; served by an index on the ID; infinities and times outside the epoch reach to its ends';
 

@@ -61,7 +61,6 @@ PG_FUNCTION_INFO_V1(timeshard_time);
 PG_FUNCTION_INFO_V1(timeshard_time_epoch);
 PG_FUNCTION_INFO_V1(timeshard_lower_bound);
 PG_FUNCTION_INFO_V1(timeshard_lower_bound_epoch);
-PG_FUNCTION_INFO_V1(timeshard_first_since);
 PG_FUNCTION_INFO_V1(timeshard_last_before);
 
 /// timeshard_time(id bigint) → timestamptz
@@ -90,16 +89,7 @@ Datum timeshard_lower_bound_epoch(PG_FUNCTION_ARGS)
     return LowerBound(PG_GETARG_TIMESTAMPTZ(0), PG_GETARG_INT64(1));
 }
 
-/// timeshard_first_since(at timestamptz) → bigint, null if no ID is so late
-Datum timeshard_first_since(PG_FUNCTION_ARGS)
-{
-    const std::int64_t offset = OffsetOrEnd(PG_GETARG_TIMESTAMPTZ(0));
-    if (offset > timeshard::kMaxOffset)
-        PG_RETURN_NULL();
-    PG_RETURN_INT64(timeshard::SmallestIdAt(Max(offset, 0)));
-}
-
-/// timeshard_last_before(at timestamptz) → bigint
+/// timeshard_last_before(at timestamptz) → bigint, -1 if there is none
 Datum timeshard_last_before(PG_FUNCTION_ARGS)
 {
     PG_RETURN_INT64(timeshard::LargestIdBefore(OffsetOrEnd(PG_GETARG_TIMESTAMPTZ(0))));

@@ -62,8 +62,8 @@ for my $case (@precedence)
         is($node->safe_psql('postgres', made($bits, $epoch)), "$id|t", "$name: as an ID shows");
         is( $node->safe_psql('postgres', 'SELECT p.node_id, abs(p."timestamp" - extract(epoch FROM clock_timestamp()) * 1000) < 60000,
             timeshard_time(p.id) = p.datetime
-            AND timeshard_lower_bound(p.datetime) = timeshard_first_since(p.datetime)
-            AND p.id BETWEEN timeshard_first_since(p.datetime) AND timeshard_last_before(p.datetime + make_interval(secs => 0.001)) FROM timeshard_parse(timeshard_next_id()) AS p'),
+            AND timeshard_lower_bound(p.datetime) = timeshard_last_before(p.datetime) + 1
+            AND timeshard_between(p.id, p.datetime, p.datetime + make_interval(secs => 0.001)) FROM timeshard_parse(timeshard_next_id()) AS p'),
             "$id|t|t", "$name: as timeshard_parse() and timeshard_time() show");
         is( $node->safe_psql('postgres', "SELECT count(DISTINCT id), min(id >> @{[ 22 - $bits ]} & @{[ (1 << $bits) - 1 ]})
             FROM (SELECT timeshard_next_id() AS id FROM generate_series(1, 5000)) AS ids"),

@@ -13,7 +13,7 @@ use File::Spec;
 use FindBin;
 use Test::More;
 
-use Manual qw(read_text blocks_of broken_links stray_code differences run_blocks with_outputs);
+use Manual qw(read_text blocks_of broken_links stray_code plan_frames differences run_blocks with_outputs);
 use ManualParsers qw(parser_for);
 use PostgreSQL::Test::Utils;
 use Timeshard;
@@ -97,6 +97,7 @@ for my $path (@pages)
     no_complaints("$name: blocks run or parse, outputs are as shown", @$complaints);
     no_complaints("$name: links", broken_links($path));
     no_complaints("$name: code stands in fences", stray_code($page{$name}));
+    no_complaints("$name: plans are framed", plan_frames($page{$name}));
 }
 my $all = join "\n", map { $page{$_} } sort keys %page;
 
@@ -210,6 +211,11 @@ subtest 'a manual that is wrong is found out' => sub {
     like($complaint_of->("${fence}\nanything\n$fence\n"), qr/neither run nor parsed/, 'no language');
     like($complaint_of->("${fence}text\nanything\n$fence\n"), qr/neither/, 'output of nothing');
     is(join('', stray_code("Text\n\n    SELECT 1;\n")), 'line 3: code by indentation', 'indentation');
+
+    my $plan = "%s\n%s\n Limit\n   ->  Seq Scan on t\n(2 rows)\n";
+    is(join('', plan_frames(sprintf $plan, '     QUERY PLAN', '-' x 21)), '', 'the frame of a plan');
+    is(join('', plan_frames(sprintf $plan, '     QUERY PLAN', '-' x 20)), 'line 1: not the frame of this plan', 'its dashes');
+    is(join('', plan_frames(sprintf $plan, '    QUERY PLAN', '-' x 21)), 'line 1: not the frame of this plan', 'its header');
 
     my $page = $node->basedir . '/page.md';
     append_to_file($page, "# A title: `x_y`\n[a](#a-title-x_y) [b](#a-titel) [c](none.md)\n");

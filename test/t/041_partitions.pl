@@ -95,7 +95,12 @@ subtest 'pruning' => sub {
     is(plan_of("$count id < timeshard_lower_bound('2026-02-01', $epoch)"), '01', 'and from below');
     is(plan_of("$count id >= timeshard_lower_bound('2026-02-01') AND id < timeshard_lower_bound('2026-03-01')"),
         '02 removed 11', 'a whole month');
-    is(plan_of("$count timeshard_between(id, '2026-02-01', '2026-03-01')"), '02 removed 11', 'a whole month by timeshard_between');
+    # Its condition is id > the last ID before; PostgreSQL does not know that no
+    # number lies between that one and the partition's end.
+    is(plan_of("$count timeshard_between(id, '2026-02-01', '2026-03-01')"), '01 02 removed 10',
+        'a whole month by timeshard_between: with the one that ends there');
+    is(query("$count timeshard_between(id, '2026-02-01', '2026-03-01')"),
+        query("$count timeshard_time(id) >= '2026-02-01' AND timeshard_time(id) < '2026-03-01'"), 'which has no row of it');
     is(plan_of("$count $by_time"), join(' ', map { sprintf '%02d', $_ } 1 .. 12), 'not by timeshard_time, which no bound knows');
     is(query("$count $immutable"), query("$count $by_time"), 'as many rows, when planned');
     is(query("$count $stable"), query("$count $by_time"), 'as many rows, when executed');

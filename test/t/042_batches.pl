@@ -1,6 +1,6 @@
 # timeshard_next_ids: many sessions take batches at once, with single calls in
 # between: no ID twice, each batch rising, honest time, order between calls; from
-# 64 IDs a millisecond to two million. A batch can be interrupted.
+# 64 IDs a millisecond to two million. A batch can be interrupted, and cut short.
 use strict;
 use warnings FATAL => 'all';
 
@@ -170,6 +170,28 @@ sub cursor
     return;
 }
 
+# How many IDs are used up when a few of a batch are read: in the select list
+# about as many, in FROM, which PostgreSQL reads to its end first, all.
+sub cut_short
+{
+    my ($node, $name) = @_;
+    my $session = TimeshardSession->new($node);
+    my $used = sub {
+        my $issued = 'SELECT ids_issued FROM timeshard_stats()';
+        my $before = $session->ask_ok($issued);
+        $session->ask_ok($_) for @_;
+        return $session->ask_ok($issued) - $before;
+    };
+    my ($list, $from) = ('SELECT timeshard_next_ids(20000)', 'SELECT * FROM timeshard_next_ids(20000)');
+    my @cursor = ('BEGIN; DECLARE ids CURSOR FOR', '; FETCH 2 FROM ids; COMMIT');
+    cmp_ok($used->("$list LIMIT 2"), '<=', 1024, "$name, the select list, LIMIT 2: a run");
+    cmp_ok($used->("$cursor[0] $list $cursor[1]"), '<=', 1024, "$name, the select list, a cursor: a run");
+    is($used->("$from LIMIT 2"), 20000, "$name, FROM, LIMIT 2: all");
+    is($used->("$cursor[0] $from $cursor[1]"), 20000, "$name, FROM, a cursor: all");
+    $session->finish;
+    return;
+}
+
 my $node = new_cluster('batches', conf => <<'CONF');
 timeshard.node_id = 345
 max_connections = 50
@@ -195,6 +217,7 @@ for my $layout (@layouts)
     checks_can_fail($node) if $bits == 10;
     interruptions($node, $bits == 16, $name);
     cursor($node, $name);
+    cut_short($node, $name);
 }
 unlike(log_of($node), qr/clock is .* behind/, 'no session saw a clock error');
 

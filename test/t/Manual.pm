@@ -10,7 +10,7 @@ use File::Basename qw(dirname);
 use File::Spec;
 use Time::Local qw(timegm);
 
-our @EXPORT_OK = qw(read_text blocks_of broken_links stray_code differences run_blocks with_outputs);
+our @EXPORT_OK = qw(read_text blocks_of broken_links stray_code plan_frames differences run_blocks with_outputs);
 
 use constant EPOCH_MS => 1702385533000;
 
@@ -74,6 +74,27 @@ sub stray_code
         push @complaints, "line $number: code by indentation"
           if $blank && !$list && $line =~ /^(?: {4}|\t)/;
         $blank = 0;
+    }
+    return @complaints;
+}
+
+# Plans whose header and dashes have not the width that psql gives them, which
+# the comparison of outputs does not look at.
+sub plan_frames
+{
+    my ($markdown) = @_;
+    my @lines = split /\n/, $markdown;
+    my @complaints;
+    for my $i (grep { $lines[$_] =~ /^ *QUERY PLAN$/ } 0 .. $#lines - 2)
+    {
+        my $width = length 'QUERY PLAN';
+        for (my $j = $i + 2; $j < @lines && $lines[$j] =~ /^ /; $j++)
+        {
+            $width = length($lines[$j]) - 1 if length($lines[$j]) - 1 > $width;
+        }
+        my @frame = (' ' x (1 + int(($width - length 'QUERY PLAN') / 2)) . 'QUERY PLAN', '-' x ($width + 2));
+        push @complaints, 'line ' . ($i + 1) . ': not the frame of this plan'
+          if $lines[$i] ne $frame[0] || $lines[ $i + 1 ] ne $frame[1];
     }
     return @complaints;
 }
