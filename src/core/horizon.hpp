@@ -90,15 +90,18 @@ inline void RaisePosition(Atomic &slot, std::int64_t offset, std::uint64_t tag)
 
 /// Keeps a copy of `position` in `entry`, under another tag, for a transaction
 /// that outlives its slot; for as long as `is_open()`, since the entry is then
-/// reused by another. An older copy of the same transaction stays.
+/// reused by another. A copy never raises one of the same tag: `position` may be
+/// that of a later transaction with the slot's tag.
 template <typename Atomic, typename IsOpen>
 inline void KeepPosition(Atomic &entry, std::uint64_t position, std::uint64_t tag, IsOpen &&is_open)
 {
-    const std::uint64_t copy = MakePosition(OffsetOfPosition(position), tag);
     std::uint64_t seen = entry.load();
-    while (!IsOf(seen, tag) && is_open())
-        if (entry.compare_exchange_strong(seen, copy))
+    while (is_open()) {
+        const std::int64_t offset = OffsetOfPosition(position);
+        const std::int64_t kept = IsOf(seen, tag) ? OffsetOfPosition(seen) : offset;
+        if (entry.compare_exchange_strong(seen, MakePosition(std::min(offset, kept), tag)))
             return;
+    }
 }
 
 /// The answer to who has taken `own`, a word, and then seen `oldest`, the least

@@ -57,6 +57,18 @@ const PGPROC *Leader()
     return MyProc->lockGroupLeader != nullptr ? MyProc->lockGroupLeader : MyProc;
 }
 
+/// Counts a position, if it is of the transaction with this tag. `session` is null
+/// where that is prepared.
+void Count(std::uint64_t position, std::uint64_t tag, const volatile PGPROC *session,
+           OldestPosition *oldest)
+{
+    if (!IsOf(position, tag) || OffsetOfPosition(position) >= oldest->offset)
+        return;
+    oldest->offset = OffsetOfPosition(position);
+    oldest->pid = session != nullptr ? session->pid : 0;
+    oldest->role = session != nullptr ? session->roleId : InvalidOid;
+}
+
 void CountSessions(Positions &positions, OldestPosition *oldest)
 {
     for (int i = 0; i < MaxBackends; i++) {
@@ -65,16 +77,12 @@ void CountSessions(Positions &positions, OldestPosition *oldest)
         const LocalTransactionId number = LocalNumberOf(entry);
         if (number == InvalidLocalTransactionId || owner < 0 || owner >= MaxBackends)
             continue;
-        const std::uint64_t position = positions.OfOwner(owner).load();
-        if (!IsOf(position, TagFor(number)) || OffsetOfPosition(position) >= oldest->offset)
-            continue;
-        oldest->offset = OffsetOfPosition(position);
-        oldest->pid = entry.pid;
-        oldest->role = entry.roleId;
+        Count(positions.OfOwner(owner).load(), TagFor(number), &entry, oldest);
     }
 }
 
-/// The slot before the copy: who overwrites the slot has made the copy before.
+/// The slot before the copy: who overwrites the slot has made the copy before. Both
+/// count: the slot may be a later transaction's with the same tag.
 void CountPrepared(Positions &positions, OldestPosition *oldest)
 {
     for (int i = 0; i < max_prepared_xacts; i++) {
@@ -85,17 +93,10 @@ void CountPrepared(Positions &positions, OldestPosition *oldest)
             oldest->prepared_earlier = prepared.xid;
             continue;
         }
-        std::uint64_t position = positions.OfOwner(prepared.owner).load();
-        if (!IsOf(position, TagFor(prepared.number))) {
-            position = positions.OfPrepared(i).load();
-            if (!IsOf(position, TagFor(prepared.xid)))
-                continue; // it has taken no ID
-        }
-        if (OffsetOfPosition(position) >= oldest->offset)
-            continue;
-        oldest->offset = OffsetOfPosition(position);
-        oldest->pid = 0;
-        oldest->role = InvalidOid;
+        const std::uint64_t own = positions.OfOwner(prepared.owner).load();
+        Count(own, TagFor(prepared.number), nullptr, oldest);
+        const std::uint64_t copy = positions.OfPrepared(i).load();
+        Count(copy, TagFor(prepared.xid), nullptr, oldest);
     }
 }
 

@@ -18,7 +18,7 @@
                                 field. It is stale after the end. Whether its transaction is in
                                 progress is a question of its own, as TransactionIdIsInProgress
      Backend, Publish, Take     the call's way to an ID, publishing first where the slot's tag is
-                                not the transaction's
+                                not the transaction's, and then raising the position
      Worker                     a parallel worker of the first backend
      Ender                      COMMIT PREPARED and ROLLBACK PREPARED, by anybody
      Reader                     timeshard_horizon(), and with LITERAL its consumer. Raising the
@@ -145,9 +145,34 @@ inline Issue(rows, id) {
 /* The exchange. Where the words are used up the call fails. */
 inline Take(rows) {
   if
-  :: d_step { word < LAST_WORD -> Issue(rows, word + 1) }
-  :: d_step { word < LAST_WORD - 1 && (word & 1) == 0 -> Issue(rows, word + 2) }
-  :: word == LAST_WORD
+  :: d_step { word < LAST_WORD -> Issue(rows, word + 1); id = (mine -> word : 0) }
+  :: d_step { word < LAST_WORD - 1 && (word & 1) == 0 -> Issue(rows, word + 2); id = (mine -> word : 0) }
+  :: d_step { word == LAST_WORD -> mine = 0 }
+  fi
+}
+
+/* Who has published the position, and has no worker that could have taken a
+   lower ID, raises it to the first one that comes of it. */
+#ifdef RAISED_BESIDE_A_WORKER
+#define MAY_RAISE(me) 1
+#else
+#define MAY_RAISE(me) ((me) != 0 || !at_work)
+#endif
+#ifdef RAISED_BY_WHO_HAS_NOT_PUBLISHED
+#define PUBLISHED_BEFORE(me) MAY_RAISE(me)
+#else
+#define PUBLISHED_BEFORE(me) 0
+#endif
+#ifdef RAISED_PAST_THE_FIRST
+#define RAISED (MS(id) + 1)
+#else
+#define RAISED MS(id)
+#endif
+
+inline Raise(me) {
+  if
+  :: d_step { mine -> slot[me] = PAIR(RAISED, lxid[me]); mine = 0; id = 0 }
+  :: !mine
   fi
 }
 
@@ -213,7 +238,12 @@ inline Copy(me, n) {
 
 inline Overwrite(me) {
   if
-  :: d_step { slot[me] = (slot[me] == old -> PAIR(at, lxid[me]) : slot[me]); at = 0; FORGET_OLD }
+  :: d_step {
+      mine = slot[me] == old && MAY_RAISE(me);
+      slot[me] = (slot[me] == old -> PAIR(at, lxid[me]) : slot[me]);
+      at = 0;
+      FORGET_OLD
+    }
   fi
 }
 
@@ -223,21 +253,23 @@ inline TakeId(me, rows) {
 #if defined PUBLISH_AFTER_EXCHANGE
     Take(rows);
     CopyPrepared(me);
-    Overwrite(me)
+    Overwrite(me);
 #elif defined COPY_AFTER_OVERWRITE
     Overwrite(me);
     CopyPrepared(me);
     old = 0;
-    Take(rows)
+    Take(rows);
 #else
 #ifndef NO_COPY
     CopyPrepared(me);
 #endif
     Overwrite(me);
-    Take(rows)
+    Take(rows);
 #endif
-  :: d_step { word < LAST_WORD && TAG(slot[me]) == lxid[me] -> skip }
-    Take(rows)
+    Raise(me)
+  :: d_step { word < LAST_WORD && TAG(slot[me]) == lxid[me] -> mine = PUBLISHED_BEFORE(me) }
+    Take(rows);
+    Raise(me)
   fi
 }
 
@@ -248,7 +280,8 @@ inline TakeId(me, rows) {
 inline Reserve(n) { stage[n] = FILLING; dummy_xid[n] = 0; x = next_xid; next_xid++ }
 
 proctype Backend() {
-  byte at, old, d, x, e;
+  byte at, old, d, x, e, id;
+  bit mine;
 idle:
   if
   :: lxid[me] = 1
@@ -281,7 +314,8 @@ open:
 
 #if WORKERS > 0
 proctype Worker() {
-  byte at, old, d, x, e;
+  byte at, old, d, x, e, id;
+  bit mine;
 waiting:
   if
 #ifdef WORKER_OWN_SLOT
