@@ -253,8 +253,14 @@ SELECT kind, body FROM stream ORDER BY id;
 -- Replaying what is committed, in order of ID, is exact: if one call returned before another began, its event
 -- comes first.
 -- The limit: ID order is not commit order.
--- So a consumer must not go by the ID alone. Safe today: read by the writing transaction, only those that are
--- older than every running one, and keep both as the cursor.
+-- So a consumer must not go by the ID alone. It asks for the horizon, an ID below which nothing more can appear,
+-- and in a later statement reads up to it; the horizon is its next cursor.
+SELECT pg_sleep(0.01) \g /dev/null
+SELECT timeshard_horizon() AS horizon \gset
+SELECT kind FROM stream WHERE id >= 0 AND id < :horizon ORDER BY id;
+
+-- Where IDs are inserted by another transaction than the one that took them: read by the writing transaction, only
+-- those that are older than every running one, and keep both as the cursor.
 CREATE INDEX ON stream (written_by, id);
 
 SELECT kind FROM stream
@@ -263,8 +269,7 @@ WHERE (written_by, id) > ('0'::xid8, 0)
 ORDER BY written_by, id;
 
 -- A long transaction that writes, in any database of the server, holds this consumer back until it ends. Logical
--- decoding, which delivers in commit order, is the other way. A function that gives the ID below which nothing
--- more can appear comes in 0.5.0.
+-- decoding, which delivers in commit order, is the third way.
 
 -- 10. Shareable URLs
 -- ------------------

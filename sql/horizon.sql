@@ -74,9 +74,18 @@ WITH h AS (SELECT timeshard_horizon() AS h) SELECT count(*) >= 0 AS asked FROM h
 SELECT count(*) >= 0 AS asked FROM horizon_rows, (SELECT timeshard_horizon() AS h) AS h WHERE id < h;
 SELECT count(*) >= 0 AS asked FROM horizon_rows JOIN timeshard_horizon() AS h ON id < h;
 DELETE FROM horizon_rows WHERE note = 'none' AND id < timeshard_horizon();
+SELECT count(*) >= 0 AS asked FROM (SELECT DISTINCT id FROM horizon_rows) AS rows WHERE id < timeshard_horizon();
+WITH rows AS MATERIALIZED (SELECT id FROM horizon_rows) SELECT count(*) >= 0 AS asked FROM rows WHERE id < timeshard_horizon();
+SELECT count(*) >= 0 AS asked FROM timeshard_horizon() AS h, LATERAL (SELECT FROM horizon_rows WHERE id < h) AS rows;
+SELECT note FROM horizon_rows WHERE note = 'none' GROUP BY note HAVING max(id) < timeshard_horizon();
+SELECT note FROM horizon_rows WHERE note = 'none' LIMIT timeshard_horizon();
 -- These do not read by it
 SELECT note, timeshard_horizon() > 0 AS answered FROM horizon_rows WHERE note = 'open';
 UPDATE horizon_rows SET note = timeshard_horizon()::text WHERE note = 'none';
+CREATE TEMPORARY TABLE horizons AS SELECT timeshard_horizon() AS horizon;
+INSERT INTO horizons SELECT timeshard_horizon();
+INSERT INTO horizons VALUES (timeshard_horizon());
+DROP TABLE horizons;
 SELECT count(*) >= 0 AS in_two FROM horizon_rows WHERE id < :before;
 
 -- A reader needs no right but to call it

@@ -10,7 +10,7 @@ COMMENT ON FUNCTION timeshard_horizon_support(internal) IS
 CREATE FUNCTION timeshard_horizon() RETURNS bigint
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_horizon_support AS 'MODULE_PATHNAME', 'timeshard_horizon';
 COMMENT ON FUNCTION timeshard_horizon() IS
-'an ID below which nothing of this server can appear any more: every ID below it is committed, aborted or will never be used by the transaction that took it; never less than an answer before; read up to it in a later statement, under READ COMMITTED; an error while a transaction is open that was prepared before the server''s start; else as timeshard_next_id()';
+'an ID below which nothing of this server can appear any more: every ID below it is committed, aborted or will never be used by the transaction that took it; never less than an answer before; read up to it in a later statement, under READ COMMITTED; an error while a transaction is open that was prepared before the server''s start or promotion; else as timeshard_next_id()';
 
 DROP FUNCTION timeshard_stats();
 CREATE FUNCTION timeshard_stats(
@@ -30,4 +30,4 @@ CREATE FUNCTION timeshard_stats(
 )
 LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_stats';
 COMMENT ON FUNCTION timeshard_stats() IS
-'counters of the whole server since started_at, its start or Timeshard''s first use after it: IDs; calls that waited for the next millisecond; calls that waited for a clock set back, and that were refused; the largest step back in ms; writes of the mark and the slowest; the last ID; until when IDs may be issued without another write; how far the horizon is behind the clock (null if it cannot be told), and the process ID of the session that holds it back (null if it is none, a prepared transaction, or not yours to see)';
+'counters of the whole server since started_at, its start or Timeshard''s first use after it: IDs; calls that waited for the next millisecond; calls that waited for a clock set back, and that were refused; the largest step back in ms; writes of the mark and the slowest; the last ID; until when IDs may be issued without another write; how far the horizon is behind the clock (null if it cannot be told, as on a standby), and the process ID of the session that holds it back (null if it is none, a prepared transaction, or not yours to see)';

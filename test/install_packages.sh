@@ -18,6 +18,8 @@ has_header() { [ -e "/usr/include/$1" ]; }
 has_partman() { [ -e "$("$pg_config" --sharedir)/extension/pg_partman.control" ]; }
 has_libfuzzer() { ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a; }
 has_node_pg() { NODE_PATH=${NODE_PATH:-}:/usr/share/nodejs node -e 'require("pg")'; }
+# Debian's module is for Debian's own python3, which the tests take.
+has_psycopg2() { /usr/bin/python3 -c 'import psycopg2'; }
 has_faketime() { ls /usr/lib/*/faketime/libfaketime.so.1; }
 
 # The server is looked for by its development files, or by PG_CONFIG.
@@ -61,6 +63,7 @@ if [ "$purpose" = test ]; then
   need gcc has gcc
   need python3 has python3
   need python3-yaml python3 -c 'import yaml'
+  need python3-psycopg2 has_psycopg2
 fi
 # What a test that skips aloud can do without: Debian's node-pg does not go with
 # another Node.js than Debian's.

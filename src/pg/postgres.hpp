@@ -34,6 +34,7 @@ extern "C" {
 #include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 #include "port/atomics.h"
 #include "port/pg_crc32c.h"
 #include "postmaster/bgworker.h"

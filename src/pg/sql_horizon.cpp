@@ -14,12 +14,12 @@ using timeshard::pg::OldestPosition;
 
 [[noreturn]] void RefuseForPrepared(TransactionId xid)
 {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("a transaction is open that was prepared before the server's start"),
-                    errdetail("Transaction %u was prepared before the server started or was "
-                              "promoted, and may have taken IDs that nobody knows of since.",
-                              xid),
-                    errhint("Find it in pg_prepared_xacts, and commit it or roll it back.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("a transaction is open that was prepared before the server's start or promotion"),
+         errdetail("Transaction %u may have taken IDs that nobody knows of since.", xid),
+         errhint("Find it in pg_prepared_xacts, and commit it or roll it back.")));
     pg_unreachable();
 }
 
@@ -50,22 +50,39 @@ bool Calls(Node *node, void *context)
     return expression_tree_walker(node, timeshard::pg::AsServersWalker(Calls), context);
 }
 
-/// True if the statement reads a table, and asks in what decides on its rows: a
-/// condition, a join, a subquery in FROM or a WITH query. A mere column of the
-/// result, or a new value of UPDATE, decides on none.
-bool AsksWhatItReads(const Query *statement, Oid function)
+/// True if a tree of the parser reads a table, at any depth. What INSERT writes to
+/// it does not read.
+bool Reads(Node *node, void *context)
 {
-    bool reads = false;
-    bool asks = Calls(reinterpret_cast<Node *>(statement->jointree), &function) ||
-                Calls(reinterpret_cast<Node *>(statement->cteList), &function);
-    ListCell *cell;
-    foreach (cell, statement->rtable) {
-        auto *entry = static_cast<RangeTblEntry *>(lfirst(cell));
-        reads = reads || entry->rtekind == RTE_RELATION;
-        asks = asks || Calls(reinterpret_cast<Node *>(entry->subquery), &function) ||
-               Calls(reinterpret_cast<Node *>(entry->functions), &function);
-    }
-    return reads && asks;
+    if (node == nullptr)
+        return false;
+    if (!IsA(node, Query))
+        return expression_tree_walker(node, timeshard::pg::AsServersWalker(Reads), context);
+    auto *query = reinterpret_cast<Query *>(node);
+    const int written = query->commandType == CMD_INSERT ? query->resultRelation : 0;
+    for (int i = 1; i <= list_length(query->rtable); i++)
+        if (rt_fetch(i, query->rtable)->rtekind == RTE_RELATION && i != written)
+            return true;
+    return query_tree_walker(query, timeshard::pg::AsServersWalker(Reads), context, 0);
+}
+
+/// True if the statement asks in what decides on its rows: a condition, a join, a
+/// subquery in FROM or a WITH query. A mere column of the result, or a new value
+/// of UPDATE, decides on none.
+bool AsksForRows(Query *statement, Oid function)
+{
+    Node *const deciding[] = {
+        reinterpret_cast<Node *>(statement->jointree),
+        reinterpret_cast<Node *>(statement->cteList),
+        statement->havingQual,
+        statement->limitOffset,
+        statement->limitCount,
+    };
+    for (Node *node : deciding)
+        if (Calls(node, &function))
+            return true;
+    return range_table_walker(statement->rtable, timeshard::pg::AsServersWalker(Calls), &function,
+                              0);
 }
 
 /// Warns once a statement: the planner simplifies a call more than once.
@@ -77,7 +94,8 @@ void WarnOfOneStatement(const SupportRequestSimplify *request)
     const PlannerInfo *top = request->root;
     while (top->parent_root != nullptr)
         top = top->parent_root;
-    if (!AsksWhatItReads(top->parse, request->fcall->funcid))
+    if (!AsksForRows(top->parse, request->fcall->funcid) ||
+        !Reads(reinterpret_cast<Node *>(top->parse), nullptr))
         return;
     warned_at = GetCurrentStatementStartTimestamp();
     ereport(WARNING,

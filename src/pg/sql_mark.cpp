@@ -40,10 +40,10 @@ Datum IntervalOfNs(std::int64_t nanoseconds)
     return IntervalPGetDatum(interval);
 }
 
-/// How far the horizon is behind the clock; null if it cannot be told.
+/// How far the horizon is behind the clock; null if it cannot be told, as on a standby.
 Datum HorizonLag(const timeshard::pg::OldestPosition &oldest, std::int64_t epoch, bool *is_null)
 {
-    *is_null = TransactionIdIsValid(oldest.prepared_earlier);
+    *is_null = RecoveryInProgress() || TransactionIdIsValid(oldest.prepared_earlier);
     const std::int64_t lag_ms = timeshard::pg::OffsetNow(epoch) - oldest.offset;
     return IntervalOfNs(Max(lag_ms, 0) * timeshard::kNanosecondsPerMillisecond);
 }
