@@ -12,7 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(check_ids read_logs compile_kit injected report_figures);
+our @EXPORT = qw(check_ids read_logs compile_kit compile_client injected report_figures);
 
 my %total = (ids => 0, calls => 0, committed => 0, duplicates => 0, disorder => 0, missing => 0, faults => 0);
 
@@ -30,6 +30,18 @@ sub compile_kit
       or BAIL_OUT("cannot compile $source: $err");
     rename "$binary.$$", $binary or BAIL_OUT("cannot rename $binary.$$: $!");
     return $binary;
+}
+
+# A client on libpq, NAME.cpp. A relocated copy of PostgreSQL lacks libpq: look where it came from as well.
+sub compile_client
+{
+    my ($name) = @_;
+    my %ask = map { $_ => qx(pg_config --$_) =~ s/\s+\z//r } qw(includedir libdir configure);
+    my ($includedir) = $ask{configure} =~ m{.*'--includedir=(/[^']+)'};
+    my ($libdir) = $ask{configure} =~ m{.*'--libdir=(/[^']+)'};
+    return compile_kit("$name.cpp", $name, 'g++', '-std=c++20', '-O1', '-Wall', '-Wextra',
+        (map { "-I$_" } grep { defined && -d } $ask{includedir}, $includedir),
+        (map { ("-L$_", "-Wl,-rpath,$_") } grep { defined && -d } $ask{libdir}, $libdir), '-lpq');
 }
 
 # What the logs hold, as fault_check prints it: ids, calls, committed, table,

@@ -32,18 +32,6 @@ my %running;
 my $sets = 0;
 my $owner = $$;
 
-# A relocated copy of PostgreSQL lacks libpq: look where it came from as well.
-sub compile_writer
-{
-    my %ask = map { $_ => qx(pg_config --$_) =~ s/\s+\z//r } qw(includedir libdir configure);
-    my ($includedir) = $ask{configure} =~ m{.*'--includedir=(/[^']+)'};
-    my ($libdir) = $ask{configure} =~ m{.*'--libdir=(/[^']+)'};
-    my @libdirs = grep { defined && -d } $ask{libdir}, $libdir;
-    return compile_kit('fault_writer.cpp', 'fault_writer', 'g++', '-std=c++20', '-O1', '-Wall', '-Wextra',
-        (map { "-I$_" } grep { defined && -d } $ask{includedir}, $includedir),
-        (map { ("-L$_", "-Wl,-rpath,$_") } @libdirs), '-lpq');
-}
-
 # The table that the writers write to. Its key finds a repeated ID at once; the
 # check counts that (SQLSTATE 23505) as one.
 sub prepare_table
@@ -65,7 +53,7 @@ sub prepare_table
 sub start_writers
 {
     my ($node, %options) = @_;
-    my $writer = compile_writer();
+    my $writer = compile_client('fault_writer');
     my $wait = $options{wait} // 1;
     prepare_table($node) if $wait;
     my $self = bless { node => $node, pids => [], logs => [] }, __PACKAGE__;
