@@ -27,7 +27,7 @@ EXTRA_CLEAN = build tmp_check
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: help demo test test-mutants test-fuzz bench-generation bench-mark
+.PHONY: help demo test test-mutants test-fuzz bench-generation bench-mark bench-horizon
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -47,6 +47,9 @@ bench-generation:
 bench-mark:
 	@test/bench/mark.sh
 
+bench-horizon:
+	@test/bench/horizon.sh
+
 help:
 	@echo 'make                    build against the server that PG_CONFIG names'
 	@echo 'make install            install there (make uninstall removes it)'
@@ -57,6 +60,7 @@ help:
 	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
 	@echo 'make bench-generation   what an ID costs, as ratios'
 	@echo 'make bench-mark         what the durable mark costs, against the release without it'
+	@echo 'make bench-horizon      what the horizon costs, against the release without it'
 
 ifneq ($(PGXS),)
 all:
@@ -65,7 +69,7 @@ include $(PGXS)
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
 $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile
-else ifeq ($(filter demo test test-mutants test-fuzz bench-generation bench-mark help,$(MAKECMDGOALS)),)
+else ifeq ($(filter demo test test-mutants test-fuzz bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

@@ -50,3 +50,43 @@ sql() {
   shift
   as_user "$bindir/psql" -XAtq -v ON_ERROR_STOP=1 -h "$work/$cluster" -U postgres "$@" postgres
 }
+
+# build_both COMMIT: the library as it is, and as it was there; its server is
+# $base_config's.
+build_both() {
+  say "building both in $work"
+  mkdir "$work/base.src"
+  git -C "$here" archive "$1" | tar -xf - -C "$work/base.src"
+  base_config=$("$here/test/private_server.sh" "$work/base.server" "${PG_CONFIG:-pg_config}")
+  [ "$(id -u)" -ne 0 ] || chown -R "$user" "$work"
+  build "$work/src" "$pg_config"
+  build "$work/base.src" "$base_config"
+}
+
+# scan CLUSTER: ms of the second of two scans of a million calls in one session
+scan() {
+  sql "$1" -c 'SELECT count(timeshard_next_id()) FROM scanned' \
+    -c 'EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) SELECT count(timeshard_next_id()) FROM scanned' |
+    sed -n 's/^Execution Time: \([0-9.]*\) ms/\1/p'
+}
+
+# paired_scans WITHOUT WITH ROUNDS: scans of both clusters in turn, for
+# ratio_of_pairs: median, least and greatest of with / without.
+paired_scans() {
+  local cluster round with without
+  for cluster in "$1" "$2"; do
+    sql "$cluster" -c 'CREATE TABLE scanned AS SELECT 1 AS x FROM generate_series(1, 1000000)' -c 'VACUUM (FREEZE, ANALYZE) scanned'
+  done
+  for ((round = 1; round <= $3; round++)); do
+    say "scan $round of $3"
+    if ((round % 2)); then with=$(scan "$2") without=$(scan "$1"); else without=$(scan "$1") with=$(scan "$2"); fi
+    awk -v w="$with" -v b="$without" 'BEGIN { printf "%.4f\n", w / b }' >>"$work/ratios"
+  done
+}
+ratio_of_pairs() {
+  sort -n "$work/ratios" |
+    awk '{ v[NR] = $1 } END { printf "%.3f %.3f %.3f\n", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2, v[1], v[NR] }'
+}
+
+# judge CONDITION: met or MISSED
+judge() { awk "BEGIN { exit !($1) }" && echo met || echo MISSED; }

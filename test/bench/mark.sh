@@ -20,32 +20,12 @@ share_target=99   # % of the default layout's 4,096,000 IDs a second, at least
 . "$(dirname "$0")/kit.sh"
 base=${1:-$(git -C "$here" log --diff-filter=A --format=%H -- sql/timeshard--0.3.0.sql | tail -n 1)^}
 make_sandbox
-
-say "building both in $work"
-mkdir "$work/base.src"
-git -C "$here" archive "$base" | tar -xf - -C "$work/base.src"
-base_config=$("$here/test/private_server.sh" "$work/base.server" "${PG_CONFIG:-pg_config}")
-[ "$(id -u)" -ne 0 ] || chown -R "$user" "$work"
-build "$work/src" "$pg_config"
-build "$work/base.src" "$base_config"
-
+build_both "$base"
 start_cluster base "$("$base_config" --bindir)" 1
 start_cluster mark "$bindir" 1
 start_cluster default_layout "$bindir" 10
 
-for cluster in base mark; do
-  sql "$cluster" -c 'CREATE TABLE scanned AS SELECT 1 AS x FROM generate_series(1, 1000000)' -c 'VACUUM (FREEZE, ANALYZE) scanned'
-done
-scan() { # scan CLUSTER: ms of the second of two scans in one session
-  sql "$1" -c 'SELECT count(timeshard_next_id()) FROM scanned' \
-    -c 'EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) SELECT count(timeshard_next_id()) FROM scanned' |
-    sed -n 's/^Execution Time: \([0-9.]*\) ms/\1/p'
-}
-for ((round = 1; round <= rounds; round++)); do
-  say "scan $round of $rounds"
-  if ((round % 2)); then with=$(scan mark) without=$(scan base); else without=$(scan base) with=$(scan mark); fi
-  awk -v w="$with" -v b="$without" 'BEGIN { printf "%.4f\n", w / b }' >>"$work/ratios"
-done
+paired_scans base mark "$rounds"
 
 say "32 sessions for $((seconds / 4)) s"
 echo 'SELECT max(timeshard_next_id()) FROM (SELECT generate_series(1, 10000)) AS calls;' >"$work/ids.pgbench"
@@ -74,12 +54,11 @@ done
 wait
 extensions=$(sql default_layout -c 'SELECT mark_extensions, extract(epoch FROM slowest_extension) * 1000 FROM timeshard_stats()')
 
-cost=$(sort -n "$work/ratios" | awk '{ v[NR] = $1 } END { printf "%.3f", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }')
+read -r cost least most < <(ratio_of_pairs)
 missed=0
-judge() { awk "BEGIN { exit !($1) }" && echo met || echo MISSED; }
 verdict=$(judge "$cost <= $cost_target"); [ "$verdict" = met ] || missed=1
 echo "scan of a million calls, one node bit, with the mark / without ($(git -C "$here" rev-parse --short "$base")): $cost" \
-  "($(sort -n "$work/ratios" | head -n 1) to $(sort -n "$work/ratios" | tail -n 1)), at most $cost_target: $verdict"
+  "($least to $most), at most $cost_target: $verdict"
 verdict=$(judge "$share >= $share_target"); [ "$verdict" = met ] || missed=1
 echo "32 sessions, default layout, syncs included: $share % of 4096000, at least $share_target: $verdict"
 echo "8 sessions for $seconds s: $(awk '{ c += $1; if ($2 > m) m = $2 } END { printf "%d calls, longest %.3f ms", c, m }' "$work"/longest.*)"
