@@ -17,7 +17,10 @@ has() { command -v "$1"; }
 has_header() { [ -e "/usr/include/$1" ]; }
 has_partman() { [ -e "$("$pg_config" --sharedir)/extension/pg_partman.control" ]; }
 has_libfuzzer() { ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a; }
-has_node_pg() { NODE_PATH=${NODE_PATH:-}:/usr/share/nodejs node -e 'require("pg")'; }
+# Debian's, or npm's, where it puts what is for everybody.
+has_node_pg() {
+  NODE_PATH=${NODE_PATH:-}:/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules node -e 'require("pg")'
+}
 # Debian's module is for Debian's own python3, which the tests take.
 has_psycopg2() { /usr/bin/python3 -c 'import psycopg2'; }
 has_faketime() { ls /usr/lib/*/faketime/libfaketime.so.1; }
@@ -65,13 +68,13 @@ if [ "$purpose" = test ]; then
   need python3-yaml python3 -c 'import yaml'
   need python3-psycopg2 has_psycopg2
 fi
-# What a test that skips aloud can do without: Debian's node-pg does not go with
-# another Node.js than Debian's.
+# What a test that skips aloud can do without. Debian's node-pg does not go with
+# another Node.js than Debian's; with that one comes npm, which has it too.
 if [ "$purpose" = test ] && ! has_node_pg >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
   [ -n "$(ls /var/lib/apt/lists 2>/dev/null)" ] || apt-get update >/dev/null 2>&1 || :
   if apt-get install -s --no-install-recommends nodejs node-pg >/dev/null 2>&1; then
     missing="$missing nodejs node-pg"
-  else
+  elif ! npm install -g pg@8 >/dev/null 2>&1 || ! has_node_pg >/dev/null 2>&1; then
     echo "node-pg cannot be installed here; what it tests may be skipped." >&2
   fi
 fi

@@ -19,7 +19,7 @@ my $client = "$FindBin::RealBin/javascript_client.js";
 my $page = "$FindBin::RealBin/../../doc/javascript.md";
 
 # Where Debian has its modules; another Node.js than Debian's does not look there.
-$ENV{NODE_PATH} = join ':', grep { length } $ENV{NODE_PATH} // '', '/usr/share/nodejs';
+$ENV{NODE_PATH} = join ':', grep { length } $ENV{NODE_PATH} // '', '/usr/share/nodejs', '/usr/lib/node_modules', '/usr/local/lib/node_modules';
 
 sub run_node
 {
