@@ -14,7 +14,7 @@ use Test::More;
 use Timeshard;
 use TimeshardSession;
 
-my $node = fault_cluster('steps', clock => 1, conf => "timeshard.node_id = 34\nautovacuum = off\n");
+my $node = fault_cluster('steps', conf => "timeshard.node_id = 34\nautovacuum = off\n");
 my $path = mark_path($node);
 # They leave most extensions to the session that is to be stopped.
 my $writers = start_writers($node, count => 4, pause => 30_000);

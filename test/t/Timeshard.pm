@@ -112,6 +112,9 @@ sub faketime_library
     return $library;
 }
 
+# libfaketime opens its file at each reading of the clock, which allocates memory:
+# a timer that goes off meanwhile reads it too, in PostgreSQL's signal handler, and
+# spoils the heap. So no timeout for a session that reads the clock all the time.
 sub prepare_clock
 {
     my ($node) = @_;
