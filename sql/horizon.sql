@@ -79,13 +79,21 @@ WITH rows AS MATERIALIZED (SELECT id FROM horizon_rows) SELECT count(*) >= 0 AS 
 SELECT count(*) >= 0 AS asked FROM timeshard_horizon() AS h, LATERAL (SELECT FROM horizon_rows WHERE id < h) AS rows;
 SELECT note FROM horizon_rows WHERE note = 'none' GROUP BY note HAVING max(id) < timeshard_horizon();
 SELECT note FROM horizon_rows WHERE note = 'none' LIMIT timeshard_horizon();
--- These do not read by it
 SELECT note, timeshard_horizon() > 0 AS answered FROM horizon_rows WHERE note = 'open';
+SELECT count(*) FILTER (WHERE id < timeshard_horizon()) > 0 AS asked FROM horizon_rows;
+SELECT ARRAY(SELECT note FROM horizon_rows WHERE note = 'none' AND id < timeshard_horizon()) AS asked;
 UPDATE horizon_rows SET note = timeshard_horizon()::text WHERE note = 'none';
+CREATE VIEW horizon_view AS SELECT timeshard_horizon() AS horizon;
+CREATE VIEW horizon_rows_view AS SELECT id, note FROM horizon_rows;
+SELECT count(*) >= 0 AS asked FROM horizon_rows_view, horizon_view WHERE id < horizon;
+-- These read no table
+SELECT horizon > 0 AS answered FROM horizon_view;
 CREATE TEMPORARY TABLE horizons AS SELECT timeshard_horizon() AS horizon;
 INSERT INTO horizons SELECT timeshard_horizon();
 INSERT INTO horizons VALUES (timeshard_horizon());
+SELECT timeshard_horizon() > max(n) AS answered FROM generate_series(1, 3) AS n;
 DROP TABLE horizons;
+DROP VIEW horizon_rows_view, horizon_view;
 SELECT count(*) >= 0 AS in_two FROM horizon_rows WHERE id < :before;
 
 -- A reader needs no right but to call it

@@ -103,6 +103,8 @@ constexpr std::int64_t IdsInMillisecond(std::uint64_t last)
 /// The last word of a run that starts at `first` and stays in its millisecond.
 constexpr std::uint64_t RunEnd(std::uint64_t first, std::int32_t max_sequence, std::int32_t wanted)
 {
+    if (wanted == 1)
+        return first;
     return first +
            static_cast<std::uint64_t>(std::min(wanted - 1, max_sequence - SequenceOf(first)));
 }

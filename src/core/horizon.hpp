@@ -89,19 +89,19 @@ inline void RaisePosition(Atomic &slot, std::int64_t offset, std::uint64_t tag)
 }
 
 /// Keeps a copy of `position` in `entry`, under another tag, for a transaction
-/// that outlives its slot; for as long as `is_open()`, since the entry is then
-/// reused by another. A copy never raises one of the same tag: `position` may be
+/// that outlives its slot. While this runs, the entry is that transaction's: the
+/// caller sees to it. A copy never raises one of the same tag: `position` may be
 /// that of a later transaction with the slot's tag.
-template <typename Atomic, typename IsOpen>
-inline void KeepPosition(Atomic &entry, std::uint64_t position, std::uint64_t tag, IsOpen &&is_open)
+template <typename Atomic>
+inline void KeepPosition(Atomic &entry, std::uint64_t position, std::uint64_t tag)
 {
     std::uint64_t seen = entry.load();
-    while (is_open()) {
+    std::uint64_t copy;
+    do {
         const std::int64_t offset = OffsetOfPosition(position);
         const std::int64_t kept = IsOf(seen, tag) ? OffsetOfPosition(seen) : offset;
-        if (entry.compare_exchange_strong(seen, MakePosition(std::min(offset, kept), tag)))
-            return;
-    }
+        copy = MakePosition(std::min(offset, kept), tag);
+    } while (!entry.compare_exchange_strong(seen, copy));
 }
 
 /// The answer to who has taken `own`, a word, and then seen `oldest`, the least

@@ -67,12 +67,12 @@ Step AttemptExtending(std::int32_t wanted)
     return Attempt(header.end.load(), wanted);
 }
 
-/// The ID whose word is `first`, the first one that `step` has issued. Counts
+/// The ID whose word is `first`, of which the one before was `last`. Counts
 /// once a millisecond: the first ID in one counts those of the one before.
-std::int64_t Issue(const Step &step, std::uint64_t first)
+pg_attribute_always_inline std::int64_t Issue(std::uint64_t last, std::uint64_t first)
 {
     if (SequenceOf(first) == 0)
-        generator.state->counters.issued_before.fetch_add(IdsInMillisecond(step.last));
+        generator.state->counters.issued_before.fetch_add(IdsInMillisecond(last));
     return static_cast<std::int64_t>(first | generator.node_field);
 }
 
@@ -173,17 +173,17 @@ pg_noinline Step StepAfterWait(std::int32_t wanted)
     }
 }
 
-pg_attribute_always_inline Step NextStep(std::int32_t wanted)
+Step NextStep(std::int32_t wanted)
 {
     const Step step = Attempt(generator.state->header.renew_at.load(), wanted);
-    if (step.status == Status::kIssued) [[likely]]
-        return step;
-    return StepAfterWait(wanted);
+    return step.status == Status::kIssued ? step : StepAfterWait(wanted);
 }
 
-/// The way of a transaction's first IDs.
-pg_noinline Step FirstStep(const char *caller, std::int32_t wanted)
+/// The way of IDs that have to wait, and of a transaction's first.
+pg_noinline Step RareStep(const char *caller, std::int32_t wanted)
 {
+    if (generator.published == LocalNumberOf(*MyProc))
+        return StepAfterWait(wanted);
     if (generator.state == nullptr)
         MakeReady(caller);
     const bool may_raise = PublishOwnPosition(*generator.state);
@@ -194,26 +194,34 @@ pg_noinline Step FirstStep(const char *caller, std::int32_t wanted)
     return step;
 }
 
-pg_attribute_always_inline Step NextPublishedStep(const char *caller, std::int32_t wanted)
+/// True if the next step can be taken at once. Inlined, and apart from RareStep, so
+/// that nothing of an ordinary ID's step goes through memory.
+pg_attribute_always_inline bool TakesAtOnce(std::int32_t wanted, Step *step)
 {
-    if (generator.published == LocalNumberOf(*MyProc)) [[likely]]
-        return NextStep(wanted);
-    return FirstStep(caller, wanted);
+    if (generator.published != LocalNumberOf(*MyProc)) [[unlikely]]
+        return false;
+    *step = Attempt(generator.state->header.renew_at.load(), wanted);
+    return step->status == Status::kIssued;
 }
 
 } // namespace
 
 std::int64_t NextId(const char *caller)
 {
-    const Step step = NextPublishedStep(caller, 1);
-    return Issue(step, step.word);
+    Step step;
+    if (TakesAtOnce(1, &step)) [[likely]]
+        return Issue(step.last, step.word);
+    const Step rare = RareStep(caller, 1);
+    return Issue(rare.last, rare.word);
 }
 
 Run NextRun(const char *caller, std::int32_t wanted)
 {
-    const Step step = NextPublishedStep(caller, wanted);
+    Step step;
+    if (!TakesAtOnce(wanted, &step)) [[unlikely]]
+        step = RareStep(caller, wanted);
     const std::uint64_t first = FirstOf(step);
-    return {Issue(step, first), static_cast<std::int32_t>(step.word - first) + 1};
+    return {Issue(step.last, first), static_cast<std::int32_t>(step.word - first) + 1};
 }
 
 std::uint64_t NextUnusedWord(const char *caller)
@@ -221,7 +229,7 @@ std::uint64_t NextUnusedWord(const char *caller)
     if (generator.state == nullptr)
         MakeReady(caller);
     const Step step = NextStep(1);
-    Issue(step, step.word);
+    Issue(step.last, step.word);
     return step.word;
 }
 

@@ -17,24 +17,22 @@ struct Prepared
     LocalTransactionId number;
 };
 
-/// Reads what another process may be changing. What was read is of one
-/// transaction: its ID was there before and after.
+/// The ID first: PREPARE TRANSACTION fills it in last.
 Prepared ReadPrepared(int index)
 {
     const volatile PGPROC &entry = PreparedXactProcs[index];
-    for (;;) {
-        const TransactionId xid = entry.xid;
-        pg_read_barrier();
-        const Prepared prepared{xid, OwnerOf(entry), LocalNumberOf(entry)};
-        pg_read_barrier();
-        if (entry.xid == xid)
-            return prepared;
-    }
+    const TransactionId xid = entry.xid;
+    pg_read_barrier();
+    return {xid, OwnerOf(entry), LocalNumberOf(entry)};
 }
 
-bool IsOpen(const Prepared &prepared)
+/// True if it is among the transactions that PostgreSQL takes for running, under
+/// the lock of that array, which keeps it there. The ID alone does not tell: one
+/// that ended long ago compares as one to come after 2^31 others.
+bool IsOpen(int index, const Prepared &prepared)
 {
-    return TransactionIdIsValid(prepared.xid) && TransactionIdIsInProgress(prepared.xid);
+    const PGPROC &entry = PreparedXactProcs[index];
+    return TransactionIdIsValid(prepared.xid) && ProcGlobal->xids[entry.pgxactoff] == prepared.xid;
 }
 
 /// Keeps the position of this owner, which is about to be overwritten, if it is
@@ -43,11 +41,12 @@ void KeepIfPrepared(Positions &positions, int owner, std::uint64_t position)
 {
     for (int i = 0; i < max_prepared_xacts; i++) {
         const Prepared prepared = ReadPrepared(i);
-        if (prepared.owner != owner || !IsOf(position, TagFor(prepared.number)) ||
-            !IsOpen(prepared))
+        if (prepared.owner != owner || !IsOf(position, TagFor(prepared.number)))
             continue;
-        KeepPosition(positions.OfPrepared(i), position, TagFor(prepared.xid),
-                     [&] { return IsOpen(prepared); });
+        LWLockAcquire(ProcArrayLock, LW_SHARED);
+        if (IsOpen(i, prepared))
+            KeepPosition(positions.OfPrepared(i), position, TagFor(prepared.xid));
+        LWLockRelease(ProcArrayLock);
     }
 }
 
@@ -85,9 +84,12 @@ void CountSessions(Positions &positions, OldestPosition *oldest)
 /// count: the slot may be a later transaction's with the same tag.
 void CountPrepared(Positions &positions, OldestPosition *oldest)
 {
+    if (max_prepared_xacts == 0)
+        return;
+    LWLockAcquire(ProcArrayLock, LW_SHARED);
     for (int i = 0; i < max_prepared_xacts; i++) {
         const Prepared prepared = ReadPrepared(i);
-        if (!IsOpen(prepared))
+        if (!IsOpen(i, prepared))
             continue;
         if (prepared.owner < 0) {
             oldest->prepared_earlier = prepared.xid;
@@ -98,6 +100,7 @@ void CountPrepared(Positions &positions, OldestPosition *oldest)
         const std::uint64_t copy = positions.OfPrepared(i).load();
         Count(copy, TagFor(prepared.xid), nullptr, oldest);
     }
+    LWLockRelease(ProcArrayLock);
 }
 
 } // namespace

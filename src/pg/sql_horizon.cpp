@@ -36,22 +36,8 @@ void WarnOfOldSnapshot()
              errhint("Ask under READ COMMITTED, and read in a later statement.")));
 }
 
-/// True if a tree of the parser calls the function whose Oid is the context.
-bool Calls(Node *node, void *context)
-{
-    if (node == nullptr)
-        return false;
-    if (IsA(node, FuncExpr) &&
-        reinterpret_cast<FuncExpr *>(node)->funcid == *static_cast<const Oid *>(context))
-        return true;
-    if (IsA(node, Query))
-        return query_tree_walker(reinterpret_cast<Query *>(node),
-                                 timeshard::pg::AsServersWalker(Calls), context, 0);
-    return expression_tree_walker(node, timeshard::pg::AsServersWalker(Calls), context);
-}
-
 /// True if a tree of the parser reads a table, at any depth. What INSERT writes to
-/// it does not read.
+/// it does not read, and the entry of a view stands for its query.
 bool Reads(Node *node, void *context)
 {
     if (node == nullptr)
@@ -60,29 +46,12 @@ bool Reads(Node *node, void *context)
         return expression_tree_walker(node, timeshard::pg::AsServersWalker(Reads), context);
     auto *query = reinterpret_cast<Query *>(node);
     const int written = query->commandType == CMD_INSERT ? query->resultRelation : 0;
-    for (int i = 1; i <= list_length(query->rtable); i++)
-        if (rt_fetch(i, query->rtable)->rtekind == RTE_RELATION && i != written)
+    for (int i = 1; i <= list_length(query->rtable); i++) {
+        const RangeTblEntry *entry = rt_fetch(i, query->rtable);
+        if (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW && i != written)
             return true;
+    }
     return query_tree_walker(query, timeshard::pg::AsServersWalker(Reads), context, 0);
-}
-
-/// True if the statement asks in what decides on its rows: a condition, a join, a
-/// subquery in FROM or a WITH query. A mere column of the result, or a new value
-/// of UPDATE, decides on none.
-bool AsksForRows(Query *statement, Oid function)
-{
-    Node *const deciding[] = {
-        reinterpret_cast<Node *>(statement->jointree),
-        reinterpret_cast<Node *>(statement->cteList),
-        statement->havingQual,
-        statement->limitOffset,
-        statement->limitCount,
-    };
-    for (Node *node : deciding)
-        if (Calls(node, &function))
-            return true;
-    return range_table_walker(statement->rtable, timeshard::pg::AsServersWalker(Calls), &function,
-                              0);
 }
 
 /// Warns once a statement: the planner simplifies a call more than once.
@@ -94,8 +63,7 @@ void WarnOfOneStatement(const SupportRequestSimplify *request)
     const PlannerInfo *top = request->root;
     while (top->parent_root != nullptr)
         top = top->parent_root;
-    if (!AsksForRows(top->parse, request->fcall->funcid) ||
-        !Reads(reinterpret_cast<Node *>(top->parse), nullptr))
+    if (!Reads(reinterpret_cast<Node *>(top->parse), nullptr))
         return;
     warned_at = GetCurrentStatementStartTimestamp();
     ereport(WARNING,

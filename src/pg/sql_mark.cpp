@@ -44,7 +44,8 @@ Datum IntervalOfNs(std::int64_t nanoseconds)
 Datum HorizonLag(const timeshard::pg::OldestPosition &oldest, std::int64_t epoch, bool *is_null)
 {
     *is_null = RecoveryInProgress() || TransactionIdIsValid(oldest.prepared_earlier);
-    const std::int64_t lag_ms = timeshard::pg::OffsetNow(epoch) - oldest.offset;
+    const bool none = oldest.offset > timeshard::kMaxOffset;
+    const std::int64_t lag_ms = none ? 0 : timeshard::pg::OffsetNow(epoch) - oldest.offset;
     return IntervalOfNs(Max(lag_ms, 0) * timeshard::kNanosecondsPerMillisecond);
 }
 

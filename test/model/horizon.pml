@@ -34,8 +34,8 @@
    - A call that publishes and is cancelled before its ID, and PREPARE without an ID.
    - The number of a local transaction: there are two tags, and each transaction has either. So
      tags are those of older transactions as often as can be, and must only hold back.
-   - Tags of the table that are those of other transactions (see ALIASED_XIDS): for harm, a
-     backend has to stand still between two instructions while 2^23 transactions pass.
+   - Tags of the table that are those of other transactions, but with ALIASED_XIDS, by which
+     they come round: they only hold back, too.
    - Memory order: steps are in sequence, as atomic operations and barriers make them.
 
    The names in run.sh are macros that break one thing each. With LITERAL the
@@ -108,6 +108,17 @@ byte dummy_xid[DUMMIES], dummy_owner[DUMMIES], dummy_lxid[DUMMIES], stage[DUMMIE
 byte next_xid = 1;
 bit at_work;
 #define IN_PROGRESS(d, x) (stage[d] >= PREPARED && dummy_xid[d] == (x))
+
+/* The lock of the array of what is in progress: how many share it. What comes or
+   goes there waits for none. */
+byte sharing;
+#ifdef COPY_WITHOUT_LOCK
+#define COPY_LOCKS skip
+#define COPY_UNLOCKS skip
+#else
+#define COPY_LOCKS sharing++
+#define COPY_UNLOCKS sharing--
+#endif
 
 /* What the promises are held against, as sets of IDs: what each transaction
    holds (without LITERAL its first ID, the least), what is visible, and what
@@ -187,32 +198,27 @@ inline Raise(me) {
 
 inline Copy(me, n) {
   if
-  :: d_step { IN_PROGRESS(n, dummy_xid[n]) -> x = dummy_xid[n] }
+  :: d_step { dummy_xid[n] != 0 -> x = dummy_xid[n] }
      if
-     :: dummy_owner[n] == me + 1 && dummy_lxid[n] == TAG(old) && IN_PROGRESS(n, x)
+     :: d_step { dummy_owner[n] == me + 1 && dummy_lxid[n] == TAG(old) -> COPY_LOCKS }
+        if
+        :: IN_PROGRESS(n, x) ->
+          do
+          :: e = entry[n];
+             if
+             :: d_step { entry[n] == e -> entry[n] = COPIED(e, x); e = 0 } break
+             :: d_step { entry[n] != e -> e = 0 }
+             fi
+          od
+        :: !IN_PROGRESS(n, x)
+        fi;
+        if
+        :: d_step { x = 0; COPY_UNLOCKS }
+        fi
      :: d_step { else -> x = 0 }
      fi
-  :: else
-  fi;
-  do
-  :: x != 0 ->
-    e = entry[n];
-#ifndef COPY_CHECKS_ONCE
-    if
-    :: IN_PROGRESS(n, x)
-    :: d_step { else -> x = 0; e = 0 } break
-    fi;
-#endif
-    if
-#ifdef COPY_BY_STORE
-    :: d_step { entry[n] = COPIED(e, x); x = 0; e = 0 }
-#else
-    :: d_step { entry[n] == e -> entry[n] = COPIED(e, x); x = 0; e = 0 }
-    :: d_step { entry[n] != e -> e = 0 }
-#endif
-    fi
-  :: x == 0 -> break
-  od
+  :: dummy_xid[n] == 0
+  fi
 }
 
 #if DUMMIES > 1
@@ -307,7 +313,7 @@ open:
   dummy_owner[d] = me + 1;
   dummy_lxid[d] = lxid[me];
   d_step { dummy_xid[d] = x; x = 0 };
-  stage[d] = PREPARED;
+  d_step { sharing == 0 -> stage[d] = PREPARED };
   d_step { lxid[me] = 0; held_prepared[d] = held[me]; held[me] = 0; stage[d] = UNLOCKED; d = 0 };
   goto idle
 }
@@ -340,14 +346,14 @@ working:
 
 proctype Ender() {
   do
-  :: d_step { stage[0] == UNLOCKED -> Commit(held_prepared[0]); stage[0] = FREE }
+  :: d_step { sharing == 0 && stage[0] == UNLOCKED -> Commit(held_prepared[0]); stage[0] = FREE }
 #ifdef LITERAL
-  :: d_step { stage[0] == UNLOCKED -> held_prepared[0] = 0; stage[0] = FREE }
+  :: d_step { sharing == 0 && stage[0] == UNLOCKED -> held_prepared[0] = 0; stage[0] = FREE }
 #endif
 #if DUMMIES > 1
-  :: d_step { stage[1] == UNLOCKED -> Commit(held_prepared[1]); stage[1] = FREE }
+  :: d_step { sharing == 0 && stage[1] == UNLOCKED -> Commit(held_prepared[1]); stage[1] = FREE }
 #ifdef LITERAL
-  :: d_step { stage[1] == UNLOCKED -> held_prepared[1] = 0; stage[1] = FREE }
+  :: d_step { sharing == 0 && stage[1] == UNLOCKED -> held_prepared[1] = 0; stage[1] = FREE }
 #endif
 #endif
   od
@@ -375,9 +381,9 @@ inline ReadLive(n) {
 }
 
 #ifdef ENDED_WITH_ITS_OWNER
-#define GOES_ON(n) (IN_PROGRESS(n, x) && lxid[owner - 1] != 0)
+#define COUNTS(n) (IN_PROGRESS(n, x) && lxid[owner - 1] != 0)
 #else
-#define GOES_ON(n) IN_PROGRESS(n, x)
+#define COUNTS(n) IN_PROGRESS(n, x)
 #endif
 
 #ifdef TABLE_OR_SLOT
@@ -389,16 +395,16 @@ inline ReadLive(n) {
 inline CountSlot(n) {
   got = slot[owner - 1];
   if
-  :: d_step { TAG(got) == tag && GOES_ON(n) -> Count(AT(got)); AFTER_SLOT }
-  :: d_step { !(TAG(got) == tag && GOES_ON(n)) -> AFTER_SLOT }
+  :: d_step { TAG(got) == tag -> Count(AT(got)); AFTER_SLOT }
+  :: d_step { TAG(got) != tag -> AFTER_SLOT }
   fi
 }
 
 inline CountEntry(n) {
   got = entry[n];
   if
-  :: d_step { TAG(got) == XID_TAG(x) && GOES_ON(n) -> Count(AT(got)); got = 0; x = 0; owner = 0; tag = 0 }
-  :: d_step { !(TAG(got) == XID_TAG(x) && GOES_ON(n)) -> got = 0; x = 0; owner = 0; tag = 0 }
+  :: d_step { TAG(got) == XID_TAG(x) -> Count(AT(got)); got = 0; x = 0; owner = 0; tag = 0 }
+  :: d_step { TAG(got) != XID_TAG(x) -> got = 0; x = 0; owner = 0; tag = 0 }
   fi
 }
 
@@ -407,13 +413,13 @@ inline ReadDummy(n) {
   :: d_step { dummy_xid[n] != 0 -> x = dummy_xid[n] }
     d_step { owner = dummy_owner[n]; tag = dummy_lxid[n] };
     if
-    :: dummy_xid[n] == x ->
+    :: COUNTS(n) ->
 #ifdef TABLE_BEFORE_SLOTS
       entry_first = entry[n];
       CountSlot(n);
       d_step { got = entry_first; entry_first = 0 };
       if
-      :: d_step { TAG(got) == XID_TAG(x) && GOES_ON(n) -> Count(AT(got)) }
+      :: d_step { TAG(got) == XID_TAG(x) -> Count(AT(got)) }
       :: else
       fi;
       if
@@ -437,9 +443,9 @@ inline ReadDummy(n) {
 #define ReadAllLive() ReadLive(0)
 #endif
 #if DUMMIES > 1
-#define ReadDummies() ReadDummy(0); ReadDummy(1)
+#define ReadDummies() sharing++; ReadDummy(0); ReadDummy(1); sharing--
 #else
-#define ReadDummies() ReadDummy(0)
+#define ReadDummies() sharing++; ReadDummy(0); sharing--
 #endif
 
 /* The answer. A call returns with the step that raises the maximum, the

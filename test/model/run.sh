@@ -170,6 +170,7 @@ broken id RAISE_BY_STORE -DLITERAL -DSESSIONS=1
 model=horizon
 one='-DLITERAL -DWRITERS=1'
 sound horizon-prepared -DWRITERS=1 -DDUMMIES=2 -DLAST_XID=3
+sound horizon-aliased -DWRITERS=1 -DDUMMIES=2 -DLAST_XID=3 -DALIASED_XIDS
 sound horizon-worker -DWRITERS=1 -DWORKERS=1
 sound horizon-literal $one
 sound horizon-two-readers-literal $one -DREADERS=2 -DLAST_MS=1
@@ -185,8 +186,7 @@ broken row RAISED_PAST_THE_FIRST $one
 broken row NO_COPY $one
 broken row COPY_AFTER_OVERWRITE $one
 broken row COPY_RAISES $one
-broken row COPY_BY_STORE -DLITERAL -DLAST_MS=1
-broken row COPY_CHECKS_ONCE -DLITERAL -DLAST_MS=1
+broken row COPY_WITHOUT_LOCK -DLITERAL -DLAST_MS=1
 # The reader.
 broken row SLOTS_BEFORE_OWN_ID $one
 broken row DUMMIES_BEFORE_LIVE $one

@@ -47,5 +47,23 @@ SQL
         '>', $before, "$version to $newest: the default goes on");
 }
 
+# What 0.5.0 makes anew: who may call it stays as it was.
+my $rights = "SELECT proacl FROM pg_proc WHERE oid = 'timeshard_stats()'::regprocedure";
+for my $case (
+    [ 'none', '' ],
+    [ 'revoked', 'REVOKE ALL ON FUNCTION timeshard_stats() FROM PUBLIC' ],
+    [ 'granted', 'REVOKE ALL ON FUNCTION timeshard_stats() FROM PUBLIC;
+        GRANT EXECUTE ON FUNCTION timeshard_stats() TO "a monitor" WITH GRANT OPTION; GRANT EXECUTE ON FUNCTION timeshard_stats() TO other' ],
+    [ 'beside PUBLIC', 'GRANT EXECUTE ON FUNCTION timeshard_stats() TO other' ])
+{
+    my ($name, $sql) = @$case;
+    $node->safe_psql('postgres', 'CREATE ROLE "a monitor"; CREATE ROLE other') if $name eq 'none';
+    (my $dbname = "rights_$name") =~ tr/ /_/;
+    $node->safe_psql('postgres', qq{CREATE DATABASE "$dbname"});
+    my $before = $node->safe_psql($dbname, "CREATE EXTENSION timeshard VERSION '0.4.0'; $sql; $rights");
+    $node->safe_psql($dbname, 'ALTER EXTENSION timeshard UPDATE');
+    is($node->safe_psql($dbname, $rights), $before, "rights, $name: as before the upgrade ($before)");
+}
+
 $node->stop;
 done_testing();

@@ -4,6 +4,7 @@
 #include "horizon.hpp"
 #include "stage.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <thread>
@@ -108,7 +109,7 @@ TEST(Publishing, IsRaisedToTheFirstId)
 TEST(Keeping, CopiesUnderTheOtherTag)
 {
     std::atomic<std::uint64_t> entry{MakePosition(900, 3)};
-    KeepPosition(entry, MakePosition(400, 7), 11, [] { return true; });
+    KeepPosition(entry, MakePosition(400, 7), 11);
     EXPECT_EQ(entry, MakePosition(400, 11));
 }
 
@@ -117,32 +118,22 @@ TEST(Keeping, CopiesUnderTheOtherTag)
 TEST(Keeping, TheOlderOfTheSameTagStays)
 {
     std::atomic<std::uint64_t> entry{MakePosition(300, 11)};
-    KeepPosition(entry, MakePosition(400, 7), 11, [] { return true; });
+    KeepPosition(entry, MakePosition(400, 7), 11);
     EXPECT_EQ(entry, MakePosition(300, 11));
-    KeepPosition(entry, MakePosition(200, 7), 11, [] { return true; });
+    KeepPosition(entry, MakePosition(200, 7), 11);
     EXPECT_EQ(entry, MakePosition(200, 11));
 }
 
-TEST(Keeping, NotForATransactionThatHasEnded)
+/// A parallel worker copies at the same time.
+TEST(Keeping, TheOlderOfTwoThatCopyStays)
 {
-    std::atomic<std::uint64_t> entry{MakePosition(900, 3)};
-    KeepPosition(entry, MakePosition(400, 7), 11, [] { return false; });
-    EXPECT_EQ(entry, MakePosition(900, 3));
-}
-
-/// The transaction ends between the look at it and the copy, and another that is
-/// prepared in its place has made a copy of its own: that one stays.
-TEST(Keeping, NeverOverTheNextOneInItsPlace)
-{
-    Stage stage(kNoPosition, {0, 0});
-    bool open = true;
-    stage.Before(1, [&] {
-        open = false;
-        stage.word = MakePosition(300, 12);
-    });
-    Stage::Atomic entry{stage};
-    KeepPosition(entry, MakePosition(400, 7), 11, [&] { return open; });
-    EXPECT_EQ(stage.word, MakePosition(300, 12));
+    for (const std::int64_t others : {300, 500}) {
+        Stage stage(kNoPosition, {0, 0});
+        stage.Before(1, [&] { stage.word = MakePosition(others, 11); });
+        Stage::Atomic entry{stage};
+        KeepPosition(entry, MakePosition(400, 7), 11);
+        EXPECT_EQ(stage.word, MakePosition(std::min(others, std::int64_t{400}), 11));
+    }
 }
 
 TEST(Answer, IsTheLeastByTheMillisecond)
