@@ -1,7 +1,7 @@
 # The horizon, as those use it who follow a table by polling: whatever writers do,
 # and whatever befalls them and the server, each reader sees every committed event
 # once and in order. A reader without the horizon, in the same run, loses some.
-# SECONDS in the environment sets how long the writers write.
+# EVENT_SECONDS in the environment sets how long the writers write.
 use strict;
 use warnings FATAL => 'all';
 
@@ -16,7 +16,7 @@ use Timeshard;
 use TimeshardSession;
 use Time::HiRes qw(usleep);
 
-my $seconds = $ENV{SECONDS} || 60;
+my $seconds = $ENV{EVENT_SECONDS} || 60;
 my $writers = 16;
 
 # How much later than the longest transaction's end an answer may tell of it, in
