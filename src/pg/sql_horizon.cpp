@@ -36,8 +36,9 @@ void WarnOfOldSnapshot()
              errhint("Ask under READ COMMITTED, and read in a later statement.")));
 }
 
-/// True if a tree of the parser reads a table, at any depth. What INSERT writes to
-/// it does not read, and the entry of a view stands for its query.
+/// True if a tree of the parser reads a table other than the server's own, at any
+/// depth. What INSERT writes to it does not read, and the entry of a view stands
+/// for its query.
 bool Reads(Node *node, void *context)
 {
     if (node == nullptr)
@@ -48,7 +49,8 @@ bool Reads(Node *node, void *context)
     const int written = query->commandType == CMD_INSERT ? query->resultRelation : 0;
     for (int i = 1; i <= list_length(query->rtable); i++) {
         const RangeTblEntry *entry = rt_fetch(i, query->rtable);
-        if (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW && i != written)
+        if (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW &&
+            entry->relid >= FirstNormalObjectId && i != written)
             return true;
     }
     return query_tree_walker(query, timeshard::pg::AsServersWalker(Reads), context, 0);

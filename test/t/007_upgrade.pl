@@ -48,7 +48,7 @@ SQL
 }
 
 # What 0.5.0 makes anew: who may call it stays as it was.
-my $rights = "SELECT proacl FROM pg_proc WHERE oid = 'timeshard_stats()'::regprocedure";
+my $rights = "SELECT array(SELECT unnest(proacl)::text ORDER BY 1) FROM pg_proc WHERE oid = 'timeshard_stats()'::regprocedure";
 for my $case (
     [ 'none', '' ],
     [ 'revoked', 'REVOKE ALL ON FUNCTION timeshard_stats() FROM PUBLIC' ],
