@@ -2,7 +2,8 @@
 # event_consumer.py, a real client, handles every event once and in order: beside
 # writers of all lengths, ended and started again in between, its connections and
 # its server lost. NOTIFY wakes it, and an event that waits for the horizon is
-# handled without another.
+# handled without another. What the client does where something is wrong is in
+# 047_event_consumer.pl.
 #
 # Debian: python3-psycopg2.
 use strict;
@@ -10,18 +11,16 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
-use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
+use EventConsumer;
 use Manual qw(read_text blocks_of);
-use ManualParsers;
 use Timeshard;
 use TimeshardSession;
 
 my $doc = "$FindBin::RealBin/../../doc";
-my $python = ManualParsers::python();
 my $schema = 'timeshard_streams';
 
 # No look but one at the start and when NOTIFY came.
@@ -54,9 +53,9 @@ for my $block (blocks_of($page))
 }
 is($shown, 5, 'the page shows the examples');
 
-if (!IPC::Run::run([ $python, '-c', 'import psycopg2' ], '>', \my $no_out, '2>', \my $why_not))
+if (!has_psycopg2())
 {
-    diag("The client in Python is not run: install python3-psycopg2. $why_not");
+    diag('The client in Python is not run: install python3-psycopg2.');
     $node->stop;
     done_testing();
     exit;
@@ -73,41 +72,6 @@ CREATE TRIGGER record_handled BEFORE UPDATE ON balances FOR EACH ROW EXECUTE FUN
 INSERT INTO balances SELECT n, 0, 0 FROM generate_series(1, 9) AS n ON CONFLICT DO NOTHING;
 ALTER DATABASE postgres SET search_path = $schema, public;
 SQL
-
-my %started;
-END
-{
-    my $status = $?;
-    kill 'KILL', keys %started;
-    waitpid $_, 0 for keys %started;
-    $? = $status;
-}
-
-# Starts the client, or a copy of it. With --once, waits for its end.
-sub consumer
-{
-    my ($program, @arguments) = @_;
-    my $pid = fork // die "cannot fork: $!";
-    if ($pid == 0)
-    {
-        open STDERR, '>>', $node->basedir . '/consumer.err';
-        exec { $python } $python, $program, '--dsn', $node->connstr('postgres'), @arguments
-          or POSIX::_exit(127);
-    }
-    $started{$pid} = 1;
-    return $pid;
-}
-
-# The client's exit code.
-sub exit_of
-{
-    my ($pid) = @_;
-    my $ended = eventually(sub { waitpid($pid, POSIX::WNOHANG()) == $pid });
-    my $code = $?;
-    return 'never' unless $ended;
-    delete $started{$pid};
-    return $code;
-}
 
 sub handled
 {
@@ -138,8 +102,8 @@ sub insert_event
     return $node->safe_psql('postgres', 'INSERT INTO outbox (account, amount) VALUES (1, 1) RETURNING id');
 }
 
-my @client = ("$doc/event_consumer.py");
-my @sleeper = (@client, '--interval', $forever);
+my $dsn = $node->connstr('postgres');
+my @sleeper = ($dsn, '--interval', $forever);
 
 subtest 'an event that commits late: lost by the last ID, not by the horizon' => sub {
     my $naive = $node->basedir . '/naive.py';
@@ -158,10 +122,10 @@ subtest 'an event that commits late: lost by the last ID, not by the horizon' =>
         my $first = $late->ask_ok("BEGIN;\nINSERT INTO outbox (account, amount) VALUES (1, 1) RETURNING id");
         my $second = insert_event();
         cmp_ok($first, '<', $second, "$name: the late one has the lower ID");
-        is(exit_of(consumer($program, '--once')), 0, "$name: a look while it is open");
+        is(exit_of(consumer($dsn, $program, '--once')), 0, "$name: a look while it is open");
         $late->ask_ok('COMMIT');
         usleep(2000);
-        is(exit_of(consumer($program, '--once')), 0, "$name: a look when it has committed");
+        is(exit_of(consumer($dsn, $program, '--once')), 0, "$name: a look when it has committed");
         is(handled(), $complete ? "$first $second" : $second, "$name: " . ($complete ? 'both' : 'one is lost'));
         $late->finish;
     }
