@@ -27,7 +27,7 @@ EXTRA_CLEAN = build tmp_check
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: help demo test test-mutants test-fuzz bench-generation bench-mark bench-horizon
+.PHONY: help demo test test-mutants test-fuzz bench bench-generation bench-mark bench-horizon
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -40,6 +40,9 @@ test-mutants:
 
 test-fuzz:
 	@test/fuzz.sh
+
+bench:
+	@test/bench/bench.sh
 
 bench-generation:
 	@test/bench/generation.sh
@@ -58,6 +61,7 @@ help:
 	@echo 'make test               every test but the mutants, on throw-away servers'
 	@echo 'make test-mutants       break the code on purpose, see the tests notice'
 	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
+	@echo 'make bench              Timeshard beside its rivals: a report with plots (OUT=folder, QUICK=1)'
 	@echo 'make bench-generation   what an ID costs, as ratios'
 	@echo 'make bench-mark         what the durable mark costs, against the release without it'
 	@echo 'make bench-horizon      what the horizon costs, against the release without it'
@@ -69,7 +73,7 @@ include $(PGXS)
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
 $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile
-else ifeq ($(filter demo test test-mutants test-fuzz bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
+else ifeq ($(filter demo test test-mutants test-fuzz bench bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

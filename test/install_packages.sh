@@ -3,7 +3,7 @@
 # Uses apt-get as root or by sudo; without either, or on another system, says
 # what to install and fails.
 #
-#   usage: install_packages.sh [build|demo|test]
+#   usage: install_packages.sh [build|demo|bench|test]
 set -eu
 purpose=${1:-test}
 
@@ -48,8 +48,13 @@ need g++ has g++
 need postgresql-$major has_server
 need postgresql-server-dev-$major has_server_headers
 ! has_server_headers >/dev/null 2>&1 || need clang-14 has_bitcode_compiler
-if [ "$purpose" != build ]; then
+if [ "$purpose" = demo ] || [ "$purpose" = test ]; then
   need libfaketime has_faketime
+fi
+if [ "$purpose" = bench ] || [ "$purpose" = test ]; then
+  need gnuplot-nox has gnuplot
+  need python3 has python3
+  need libbenchmark-dev has_header benchmark/benchmark.h
 fi
 if [ "$purpose" = test ]; then
   need libgtest-dev has_header gtest/gtest.h
@@ -64,7 +69,6 @@ if [ "$purpose" = test ]; then
   need binutils has nm
   need spin has spin
   need gcc has gcc
-  need python3 has python3
   need python3-yaml python3 -c 'import yaml'
   need python3-psycopg2 has_psycopg2
 fi

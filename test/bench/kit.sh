@@ -13,7 +13,7 @@ to_top=../..
 
 # The machine's own settings change no measurement.
 for name in $(compgen -e); do
-  case $name in PG* | TIMESHARD_*) unset "$name" ;; esac
+  case $name in PG_CONFIG) ;; PG* | TIMESHARD_*) unset "$name" ;; esac
 done
 export LC_ALL=C
 

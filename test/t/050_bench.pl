@@ -1,0 +1,256 @@
+# `make bench`: the report has every rival in every table, and the figures that
+# were measured; an interrupted run keeps what it has; bad options are refused.
+# Sizes are the least that the benchmark takes: nothing is judged by speed here.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use File::Temp qw(tempdir);
+use List::Util qw(sum);
+use POSIX qw(setpgid WNOHANG);
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $bench = "$FindBin::RealBin/../bench/bench.sh";
+my $folders = PostgreSQL::Test::Utils::tempdir;
+
+# The sockets of its servers are below TMPDIR, so that must be short.
+my $tmpdir = PostgreSQL::Test::Utils::tempdir_short;
+delete @ENV{ grep { /^(?:QUICK|CHECK|ROUNDS|STAGES|SESSIONS|OUT|\w+_ROWS|SECONDS_PER_RUN)$/ } keys %ENV };
+@ENV{qw(TMPDIR INSTALLED QUICK PG_CONFIG)} = ($tmpdir, 1, 1, first_in_path('pg_config'));
+my %tiny = (SCAN_ROWS => 2000, BULK_ROWS => 1000, GROWN_ROWS => 10000, SESSIONS => '1 2');
+
+sub first_in_path
+{
+    my ($name) = @_;
+    my ($path) = grep { -x } map { "$_/$name" } split /:/, $ENV{PATH};
+    return $path;
+}
+
+sub run_bench
+{
+    my ($settings, @arguments) = @_;
+    local %ENV = (%ENV, %$settings);
+    my ($out, $err) = ('', '');
+    IPC::Run::run([ $bench, @arguments ], '<', \undef, '>', \$out, '2>', \$err);
+    return ($? >> 8, $err);
+}
+
+sub left_behind { return [ glob "$tmpdir/*" ] }
+
+# The tables of a report by their heading: each a list of lines of cells, the
+# first of them the head.
+sub tables_of
+{
+    my ($report) = @_;
+    my (%tables, $heading, $in_table);
+    for my $line (split /\n/, $report)
+    {
+        $heading = $1 if $line =~ /^#+ (.*)/;
+        if ($line !~ /^\|/) { $in_table = 0; next }
+        next if $line =~ /^\| ---/;
+        $line =~ s/^\| | \|$//g;
+        push @{ $tables{$heading} }, [] if !$in_table;
+        push @{ $tables{$heading}[-1] }, [ split / \| /, $line, -1 ];
+        $in_table = 1;
+    }
+    return \%tables;
+}
+
+# The raw figures by stage, measure, subject and x; the rivals' titles by name.
+sub figures_of
+{
+    my ($folder) = @_;
+    my (%values, %titles);
+    for (split /\n/, slurp_file("$folder/figures.tsv"))
+    {
+        my ($stage, $measure, $subject, $x, $round, $value) = split /\t/, $_, -1;
+        push @{ $values{"$stage $measure $subject $x"} }, $value if $round ne 'round';
+    }
+    for (split /\n/, slurp_file("$folder/run.tsv"))
+    {
+        my ($key, $name, $text) = split /\t/;
+        $titles{$name} = $text if $key eq 'kind';
+    }
+    return (\%values, \%titles);
+}
+
+# The three numbers of a cell: median, least and greatest.
+sub numbers_of
+{
+    my ($cell) = @_;
+    $cell =~ tr/,//d;
+    my $number = qr/-?[\d.]+/;
+    return ($1, $2, $3) if $cell =~ /^($number) \(($number) to ($number)\)$/;
+    return;
+}
+
+# Bad options are refused before anything is made.
+{
+    my $taken = "$folders/taken";
+    mkdir $taken or die $!;
+    append_to_file("$taken/diary", "not a report\n");
+    for my $case (
+        [ { QUICK => 'yes' }, qr/QUICK must be 1 or 0, and is 'yes'/ ],
+        [ { ROUNDS => 0 }, qr/ROUNDS must be a whole number from 1 to 99, and is '0'/ ],
+        [ { ROUNDS => '2x' }, qr/ROUNDS must be a whole number/ ],
+        [ { BULK_ROWS => -5 }, qr/BULK_ROWS must be a whole number/ ],
+        [ { SESSIONS => '1 two' }, qr/SESSIONS takes numbers .* 'two'/ ],
+        [ { STAGES => 'calls swimming' }, qr/there is no stage 'swimming'/ ],
+        [ { OUT => "$taken/diary" }, qr/is not a folder/ ],
+        [ { OUT => $taken }, qr/is not empty, and is no earlier report/ ],
+        [ { GROWN_ROWS => 100_000_000, BULK_ROWS => 100_000_000, TMPDIR => '/dev/shm' }, qr/takes about \d+ MB/ ],
+        [ {}, qr/there is no argument '--fast'/, '--fast' ],
+      )
+    {
+        my ($settings, $message, @arguments) = @$case;
+        my $out = "$folders/refused";
+        my ($status, $err) = run_bench({ OUT => $out, %$settings }, @arguments);
+        my $what = join ' ', %$settings, @arguments;
+        is($status, 2, "refused: $what");
+        like($err, $message, "and why: $what");
+        ok(!-e "$out/figures.tsv", "nothing begun: $what");
+    }
+    is(slurp_file("$taken/diary"), "not a report\n", 'what is in another folder stays');
+}
+
+# A whole run, of two rounds, but for the core, which takes long to compile.
+{
+    my $folder = "$folders/whole";
+    my $stages = join ' ', grep { $_ ne 'core' } slurp_file($bench) =~ /^all_stages=\((.*)\)$/m ? split / /, $1 : ();
+    my ($status, $err) = run_bench({ %tiny, OUT => $folder, ROUNDS => 2, STAGES => $stages }, '--check');
+    my $report = slurp_file("$folder/report.md");
+    my $verdicts = join "\n", map { join ' | ', @$_ } @{ tables_of($report)->{Targets}[0] };
+    is($status, $verdicts =~ /MISSED/ ? 1 : 0, 'the run ends as its verdicts say') or diag($err);
+    unlike($report, qr/\*\*(?:Failed|Unfinished|Missing)\*\*/, 'nothing failed, nothing is missing');
+    like($report, qr/^```text\nmake bench QUICK=1\n```$/m, 'the report says by which command');
+    unlike($report, qr/\Q$tmpdir\E|\Q$folders\E/, 'and nothing of where it was made');
+    like($err, qr/^ *\d+ %, about \d+:\d\d left: /m, 'progress and the time left were shown');
+    is_deeply(left_behind(), [], 'no server and no folder is left');
+
+    my $tables = tables_of($report);
+    my ($values, $titles) = figures_of($folder);
+    my @kinds = sort keys %$titles;
+    cmp_ok(scalar @kinds, '>=', 7, 'all rivals that need no other extension');
+    for my $heading (
+        'What a call costs', 'Many sessions', 'Latency of single calls', 'Single-row commits', 'Lookups by key',
+        'Rows of the last hour and the last day', 'Tables of 10,000 rows', '1,000 more rows, in every round',
+        '`INSERT … SELECT` of 1,000 rows into a new table', '`COPY` of 1,000 rows with the key in the file',
+        '`COPY` of 1,000 rows with the key left to its default', 'Rivals',
+      )
+    {
+        utf8::encode(my $name = $heading);
+        my @tables = @{ $tables->{$heading} // $tables->{$name} // [] };
+        ok(@tables >= 1, "there is a table: $name") or next;
+        my $one_layout = $heading =~ /Single-row|Lookups|last hour|Tables of|more rows/;
+        for my $table (@tables)
+        {
+            my %there = map { $_->[0] => 1 } @$table;
+            my @missing = grep { !$there{ $titles->{$_} } && !($one_layout && $_ eq 'timeshard_1') } @kinds;
+            is_deeply(\@missing, [], "every rival is in: $name");
+        }
+    }
+    my (@odd, @empty, $cells);
+    for my $heading (grep { $_ ne 'Targets' } keys %$tables)
+    {
+        push @empty, $heading if grep { $_ eq 'not measured' } map { @$_ } map { @$_ } @{ $tables->{$heading} };
+    }
+    is_deeply(\@empty, [], 'every cell has its figure');
+    for my $cell (map { @$_ } map { @$_ } map { @$_ } values %$tables)
+    {
+        my ($median, $least, $greatest) = numbers_of($cell) or next;
+        $cells++;
+        push @odd, $cell if $median < $least || $median > $greatest;
+    }
+    cmp_ok($cells, '>=', 200, 'medians of two rounds, with the least and the greatest');
+    is_deeply(\@odd, [], 'medians lie between the least and the greatest');
+
+    # The reported figures are the measured ones, to the digits shown.
+    my @wrong;
+    my $compare = sub {
+        my ($cell, $key, $scale) = @_;
+        my @measured = sort { $a <=> $b } map { $_ * $scale } @{ $values->{$key} // [] };
+        my @expected = @measured ? (sum(@measured) / @measured, @measured[ 0, -1 ]) : ();
+        my @shown = numbers_of($cell // '');
+        push @wrong, "$key: " . ($cell // 'no line') . ", measured @measured"
+          if @measured != 2 || @shown != 3 || grep { abs($shown[$_] - $expected[$_]) > 0.0051 * abs($expected[$_]) + 0.00051 } 0 .. 2;
+    };
+    my %lines_of = map { my $heading = $_; $heading => { map { $_->[0] => $_ } @{ $tables->{$heading}[0] } } }
+      'What a call costs', 'Many sessions', 'Single-row commits';
+    for my $kind (@kinds)
+    {
+        my $title = $titles->{$kind};
+        $compare->($lines_of{'What a call costs'}{$title}[2], "calls ns $kind ", 1);
+        $compare->($lines_of{'Many sessions'}{$title}[$_], "sessions ids_per_s $kind $_", 1e-6) for 1, 2;
+        $compare->($lines_of{'Single-row commits'}{$title}[3], "commits tps $kind 8", 1) if $kind ne 'timeshard_1';
+    }
+    is_deeply(\@wrong, [], 'the figures are those of figures.tsv');
+    my %index = map { $_ => $values->{"fill index_size $_ "}[0] } qw(timeshard uuid4);
+    cmp_ok($index{timeshard}, '<', $index{uuid4}, 'an index of 64-bit keys is smaller than one of UUIDs');
+    is_deeply([ @$values{map { "ranges rows_by_${_} timeshard day" } qw(key created_at)} ], [ ([ 1000, 1000 ]) x 2 ],
+        'the key finds the rows of the last day, as created_at does');
+
+    for my $plot (qw(sessions calls bulk sizes latency))
+    {
+        my $path = "$folder/$plot.svg";
+        ok(-s $path && system_log('python3', '-c', 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])', $path) == 0,
+            "$plot.svg is well-formed");
+        my $text = -e $path ? slurp_file($path) : '';
+        is_deeply([ grep { index($text, ">$_<") < 0 } values %$titles ], [], "and has every rival: $plot.svg");
+        like($report, qr/\]\(\Q$plot\E\.svg\)/, "and the report shows it: $plot.svg");
+    }
+}
+
+# What Google Benchmark has written, two repetitions and their mean.
+{
+    my $folder = "$folders/core";
+    mkdir $folder or die $!;
+    my $entry = '"run_name": "Latency/node_bits:1/sessions:2/iterations:1/manual_time", "run_type":';
+    my @entries = map {
+        my $ns = $_;
+        qq({$entry "iteration", ) . join(', ', map { qq("${_}_ns": $ns) } qw(mean p50 p90 p95 p99 p99.9 max)) . '}'
+    } 50, 70;
+    append_to_file("$folder/core.json",
+        '{"benchmarks": [' . join(', ', @entries, qq({$entry "aggregate", "mean_ns": 1000})) . ']}');
+    append_to_file("$folder/figures.tsv", "head\nserver\tp50\ttimeshard\t\t1\t5\nserver\tp50\ttimeshard\t\t2\t");
+    append_to_file("$folder/run.tsv", "head\nkind\ttimeshard\tTimeshard\ncall\ttimeshard\tf()\n");
+    IPC::Run::run([ 'python3', '-B', "$FindBin::RealBin/../bench/report.py", $folder ], '<', \undef, '2>', \my $err);
+    my $report = slurp_file("$folder/report.md");
+    like($report, qr{^\| `Latency/node_bits:1/sessions:2`( \| 60\.00 \(50\.00 to 70\.00\)){7} \|$}m, 'the core is reported');
+    like($report, qr/^\| Timeshard \| not measured \| 5\.00 \| not/m, 'a line that was cut while it was written is left out');
+}
+
+# Interrupted, as by Ctrl-C on a terminal: all processes of the group have it.
+{
+    my $folder = "$folders/interrupted";
+    my $log = "$folders/interrupted.log";
+    my $pid = fork() // die $!;
+    if ($pid == 0)
+    {
+        setpgid(0, 0);
+        $SIG{INT} = 'DEFAULT';
+        open STDOUT, '>', $log or die $!;
+        open STDERR, '>&', \*STDOUT or die $!;
+        @ENV{ keys %tiny, qw(OUT ROUNDS STAGES) } = (values %tiny, $folder, 99, 'calls fill');
+        exec $bench or die $!;
+    }
+    my $kept = sub { -e "$folder/figures.tsv" ? () = slurp_file("$folder/figures.tsv") =~ /^calls/mg : 0 };
+    my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+    sleep 0.05 until $kept->() >= 8 || waitpid($pid, WNOHANG) || time > $deadline;
+    my $before = slurp_file("$folder/figures.tsv");
+    kill 'INT', -$pid;
+    waitpid $pid, 0;
+    is($? & 127 ? 128 + ($? & 127) : $? >> 8, 130, 'an interrupted run says so by its exit code') or diag(slurp_file($log));
+    my $after = slurp_file("$folder/figures.tsv");
+    is(substr($after, 0, length $before), $before, 'it keeps the figures that it has');
+    my $report = slurp_file("$folder/report.md");
+    like($report, qr/\*\*Unfinished\*\*: .* in stage calls, round \d+ of 99/, 'makes the report of them, says how far it came');
+    like($report, qr/\*\*Missing\*\*: .*\bfill\b/, 'and what is missing');
+    my ($values) = figures_of($folder);
+    like($report, qr/^\| no call \| `x` \| [\d.]+ /m, 'a figure is in the report');
+    unlike($report, qr/\*\*Failed\*\*/, 'what was interrupted is no failure');
+    is_deeply(left_behind(), [], 'no server and no folder is left');
+}
+
+done_testing();
