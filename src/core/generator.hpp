@@ -180,9 +180,9 @@ template <typename Atomic, typename Clock>
 
 /// Raises `state` to the floor at `offset` (0 to kMaxOffset), unless it is
 /// above it already. Returns the word that it replaced, 0 if none: what was
-/// issued in its millisecond, no later step can count. A session that loses an exchange to it finds
-/// nothing left in the floor's millisecond, so it reads the clock again rather than take the floor
-/// for a millisecond that has begun.
+/// issued in its millisecond, no later step can count. A session that loses an
+/// exchange to it finds nothing left in the floor's millisecond, so it reads the
+/// clock again rather than take the floor for a millisecond that has begun.
 template <typename Atomic>
 inline std::uint64_t RaiseToFloor(Atomic &state, std::int64_t offset)
 {

@@ -23,9 +23,12 @@ struct OldestPosition
 {
     std::int64_t offset = kMaxOffset + 1; ///< so where none is published
 
-    int pid = 0;                        ///< of the session; 0 if it is prepared, or none
-    Oid role = InvalidOid;              ///< the session's
-    TransactionId prepared_earlier = 0; ///< prepared before the server's start: it has none
+    int pid = 0;           ///< of the session; 0 if it is prepared, or none
+    Oid role = InvalidOid; ///< the session's
+
+    /// Open, and prepared before the server's start or promotion: nobody knows where
+    /// it stands. Invalid if there is none.
+    TransactionId prepared_earlier = InvalidTransactionId;
 };
 
 /// Looks at all positions. Those published later are of IDs above every ID that
