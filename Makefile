@@ -12,7 +12,10 @@ REGRESS_OPTS = --inputdir=. --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
 # exceptions and RTTI the library needs no C++ runtime.
-PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register $(TIMESHARD_CXXFLAGS)
+# x86-64's prefetch for writing is used when asked for only; processors that do
+# not know it ignore it.
+PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register \
+  $(if $(filter x86_64,$(host_cpu)),-mprfchw) $(TIMESHARD_CXXFLAGS)
 
 # Servers load libraries into one name space: without this, a second copy of the
 # library in a session (another version, under another path) would run the code

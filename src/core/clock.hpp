@@ -21,7 +21,8 @@ struct ClockReading
 ///
 /// clock_gettime is answered by the vDSO without a system call, and the vDSO
 /// orders its reading after earlier loads (rdtsc_ordered in Linux), which the
-/// generator relies on: it loads the state before it reads the clock.
+/// generator relies on: of a word ahead of the clock it judges by a reading that
+/// comes after the word's load.
 struct SystemClock
 {
     static ClockReading Now()

@@ -67,6 +67,14 @@ struct Moment
     std::int32_t nanoseconds;
 };
 
+/// What `clock` shows now, in ms from `epoch` (ms since 1970).
+template <typename Clock>
+inline Moment ReadMoment(Clock &clock, std::int64_t epoch)
+{
+    const ClockReading reading = clock.Now();
+    return {reading.milliseconds - epoch, reading.nanoseconds};
+}
+
 constexpr std::int64_t OffsetOf(std::uint64_t word)
 {
     return static_cast<std::int64_t>(word >> kLowerBits);
@@ -148,21 +156,28 @@ constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence
 /// by `clock`, whose milliseconds count from `epoch` (ms since 1970), in a
 /// millisecond below `limit`.
 ///
-/// Order matters. The state is loaded *before* the clock is read, so that a
-/// word ahead of the clock means a clock that went back, never a faster
-/// session. After a lost exchange the newer word was put there by a session
-/// that has read the clock since our load; if it is in a later millisecond
-/// than our reading, that millisecond has begun and is honest for us too. The
-/// clock is read again only when the millisecond is used up.
+/// The clock is read first, while the processor fetches the word's cache line,
+/// for itself alone: a line that is only shared when it is loaded must be fetched
+/// again by the exchange, and the longer the time from load to exchange, the more
+/// of them are lost.
+///
+/// A word ahead of that reading is of a session that has read the clock since, or
+/// the clock has gone back. The reading that tells is one *after* the load. After a
+/// lost exchange the newer word was put there by a session that has read the clock
+/// since our load; if it is in a later millisecond than our reading, that
+/// millisecond has begun and is honest for us too. The clock is read again only
+/// when the millisecond is used up.
 template <typename Atomic, typename Clock>
 [[gnu::always_inline]] inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch,
                                             std::int32_t max_sequence, std::int64_t limit,
                                             std::int32_t wanted = 1)
 {
     for (;;) {
+        __builtin_prefetch(&state, 1);
+        Moment now = ReadMoment(clock, epoch);
         std::uint64_t last = state.load();
-        const ClockReading reading = clock.Now();
-        Moment now{reading.milliseconds - epoch, reading.nanoseconds};
+        if (OffsetOf(last) > now.offset) [[unlikely]]
+            now = ReadMoment(clock, epoch);
 
         for (;;) {
             const Step step = Advance(last, now, max_sequence, limit, wanted);

@@ -172,7 +172,8 @@ inline Advance() {
 
 /* TakeNext up to its first exchange. A clock that can be set at any moment is
    one that answers anything, and then it does not matter that the word is
-   loaded in the same step; with a healthy clock it does. */
+   loaded in the same step; with a healthy clock it does, and that the clock is
+   read again when the word is ahead. */
 #define TAKE_AT(time) d_step { now = time; last = word; Advance() }
 
 /* pwrite of a slot. What an earlier write has left unsynced there may have
@@ -248,17 +249,29 @@ start:
       fi;
 take:
 #ifdef HEALTHY_CLOCK
-#ifdef CLOCK_BEFORE_STATE
       now = clock
     };
     atomic {
-      d_step { last = word; Advance() };
+      d_step {
+        last = word;
+#ifndef CLOCK_READ_ONCE
+        if
+        :: now < OFFSET(last) -> now = 0; next = AGAIN
+        :: else -> Advance()
+        fi
 #else
-      last = word
+        Advance()
+#endif
+      };
+      if
+      :: next == AGAIN
+      :: next == NOTHING -> goto start
+      :: next == UNRESERVED -> goto reserve
+      :: else -> goto exchange
+      fi
     };
     atomic {
-      d_step { now = clock; Advance() };
-#endif
+      d_step { next = NOTHING; now = clock; Advance() };
 #else
       if
       :: TAKE_AT(0)
