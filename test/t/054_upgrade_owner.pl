@@ -129,7 +129,8 @@ SQL
 $node->safe_psql($database, <<'SQL');
 SET search_path = own;
 DO $$ BEGIN
-    PERFORM 1 FROM pg_proc WHERE oid = 'timeshard_next_id()'::regprocedure AND oid = 0;
+    PERFORM 1 FROM pg_proc WHERE oid = 'timeshard_next_id()'::regprocedure;
+    PERFORM 1 FROM pg_type WHERE oid = 23;
     PERFORM concat('a', quote_ident(current_user), NULL::text), format('%s', 'a'::text);
 END $$
 SQL
