@@ -125,6 +125,18 @@ SQL
         "$version to $newest, past traps: none has sprung");
 }
 
+# Nor when the traps are there first, and a superuser then calls what was made
+# among them.
+for my $version (@versions)
+{
+    $database = new_database();
+    as_role('owner', $database, "CREATE SCHEMA own; $traps; CREATE EXTENSION timeshard SCHEMA own VERSION '$version'");
+    $node->safe_psql($database, 'SELECT own.timeshard_config_info(), own.timeshard_format(1, $$A$$), own.timeshard_parse($$A_1$$)');
+    $node->safe_psql($database, 'SELECT own.timeshard_between(1, now(), now())') if $version eq $newest;
+    is($node->safe_psql($database, 'SELECT DISTINCT by, what FROM own.sprung ORDER BY 1, 2'), '',
+        "$version, installed among traps: none has sprung");
+}
+
 # They are traps that work.
 $node->safe_psql($database, <<'SQL');
 SET search_path = own;
