@@ -69,6 +69,11 @@ for my $mode (qw(lazy preloaded))
     my $sql = sub { return $node->safe_psql('postgres', $_[0]) };
     $sql->('CREATE TABLE made (id bigint PRIMARY KEY DEFAULT timeshard_next_id(), n integer)');
 
+    my $oldest = $sql->(q{SELECT version FROM pg_available_extension_versions WHERE name = 'timeshard'
+        ORDER BY string_to_array(version, '.')::int[] LIMIT 1});
+    $sql->('CREATE DATABASE early');
+    $node->safe_psql('early', "CREATE EXTENSION timeshard VERSION '$oldest'");
+
     my @old = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 3;
     notice($_->query_safe($ids)) for @old;
 
@@ -102,6 +107,8 @@ for my $mode (qw(lazy preloaded))
         $session->quit;
         fails_with($node, 'INSERT INTO made (n) VALUES (1)', refusal($older_version, $version), "$mode: a default");
     }
+    # Who updates the objects before the restart loses nothing by it.
+    is($node->psql('early', 'ALTER EXTENSION timeshard UPDATE'), 0, "$mode: from $oldest, before the restart");
     notice($_->query_safe($ids)) for @old;
     ok($load->finish, "$mode: the sessions at work outlast the installation") or diag($err);
     my ($transactions) = $out =~ /number of transactions actually processed: (\d+)/;
@@ -131,6 +138,8 @@ for my $mode (qw(lazy preloaded))
     {
         is($node->psql('postgres', $call), 0, "$mode, after the restart: $call");
     }
+
+    cmp_ok($node->safe_psql('early', 'SELECT timeshard_next_id()'), '>', $largest, "$mode: nor in a database that was updated before");
 
     # The way back is refused as the way on was.
     if (!$preload)

@@ -90,7 +90,8 @@ sub complaints_of
 
 my @commented = rows($commented);
 cmp_ok(scalar @commented, '>', 20, 'there are objects');
-no_complaints('comments', map { my $row = $_; map { "$row->[0]: $_: " . ($row->[1] // '') } complaints_of(@$row[ 1 .. 3 ]) } @commented);
+no_complaints('comments',
+    map { my $row = $_; map { "$row->[0]: $_: " . ($row->[1] // '') } complaints_of(@$row[ 1 .. 3 ]) } @commented);
 
 for my $case (
     [ none => '' ], [ plain => "two\nlines of it" ], [ capital => 'An ID made anew' ], [ stop => 'an ID made anew.' ],
@@ -150,7 +151,8 @@ sub error_complaints
     my @complaints;
     my %named = map { $_ => 1 } map { sections_in($_) } @{ $error->{hints} }, @{ $error->{details} };
     push @complaints, map { "names the section $_, which is not there" } grep { !$anchor{$_} } sort keys %named;
-    push @complaints, map { "names a page without its section: $_" } grep { !sections_in($_) && /\b\w+\.md\b/ } @{ $error->{hints} }, @{ $error->{details} };
+    push @complaints, map { "names a page without its section: $_" } grep { !sections_in($_) && /\b\w+\.md\b/ }
+      @{ $error->{hints} }, @{ $error->{details} };
     for my $message (@{ $error->{messages} })
     {
         my $pattern = message_pattern($message);

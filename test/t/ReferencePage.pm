@@ -14,6 +14,29 @@ our @EXPORT_OK = qw(reference_page);
 
 my $width = 118;
 
+my $introduction = <<'MARKDOWN';
+# Reference
+
+Every function, type, setting and error. This page is made, by `make reference`, from what the server itself tells: the
+comments in the catalog, which `\df+ timeshard_*`, `\dT+ timeshard_*` and `\d+ timeshard_parts` show in psql, the
+descriptions in `pg_settings`, and the messages in the sources. A test compares. How to use them is told in
+[the manual](../README.md).
+
+- [Functions](#functions)
+- [Types](#types)
+- [Settings](#settings)
+- [Errors](#errors)
+
+A strict function returns null if an argument is null. An immutable one may stand in an index or a generated column.
+MARKDOWN
+my $about_settings = <<'MARKDOWN';
+A setting of the context `sighup` belongs to the server's configuration: no session can set it. More in
+[the manual](../README.md#the-settings), with the variables of the environment.
+MARKDOWN
+my $about_errors = <<'MARKDOWN';
+An ellipsis stands for what differs. The causes, and more of what to do: [limits](limits.md#errors).
+MARKDOWN
+
 # The rows of a query, whatever is in the values.
 sub rows
 {
@@ -178,26 +201,8 @@ sub errors
 sub reference_page
 {
     my ($node, $root) = @_;
-    return join "\n", <<'INTRODUCTION', "## Functions\n", functions($node) . "## Types\n", types($node), "## Settings\n", <<'SETTINGS', settings($node), "## Errors\n", <<'ERRORS', errors($root);
-# Reference
-
-Every function, type, setting and error. This page is made, by `make reference`, from what the server itself tells: the
-comments in the catalog, which `\df+ timeshard_*`, `\dT+ timeshard_*` and `\d+ timeshard_parts` show in psql, the
-descriptions in `pg_settings`, and the messages in the sources. A test compares. How to use them is told in
-[the manual](../README.md).
-
-- [Functions](#functions)
-- [Types](#types)
-- [Settings](#settings)
-- [Errors](#errors)
-
-A strict function returns null if an argument is null. An immutable one may stand in an index or a generated column.
-INTRODUCTION
-A setting of the context `sighup` belongs to the server's configuration: no session can set it. More in
-[the manual](../README.md#the-settings), with the variables of the environment.
-SETTINGS
-An ellipsis stands for what differs. The causes, and more of what to do: [limits](limits.md#errors).
-ERRORS
+    return join "\n", $introduction, "## Functions\n", functions($node) . "## Types\n", types($node),
+      "## Settings\n", $about_settings, settings($node), "## Errors\n", $about_errors, errors($root);
 }
 
 1;

@@ -70,7 +70,10 @@ sub errors_of
             push @errors, {
                 file => $file,
                 level => $level,
-                sqlstate => $code ? $state{$code} : $call =~ /errcode_for_file_access/ ? 'of the cause' : $level eq 'WARNING' ? '01000' : 'XX000',
+                sqlstate => $code ? $state{$code}
+                : $call =~ /errcode_for_file_access/ ? 'of the cause'
+                : $level eq 'WARNING' ? '01000'
+                : 'XX000',
                 messages => [ texts_of($call, 'errmsg') ],
                 details => [ texts_of($call, 'errdetail') ],
                 hints => [ texts_of($call, 'errhint') ],
