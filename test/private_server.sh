@@ -12,10 +12,12 @@ bindir=$("$pg_config" --bindir)
 # Debian keeps a wrapper called pg_config that knows no relocation.
 [ -x "$bindir/pg_config" ] && pg_config=$bindir/pg_config
 
-prefix=$(dirname "$bindir")
-common=/
-for candidate in /usr /usr/local "$prefix"; do
-  case "$bindir/" in "$candidate"/*) common=$candidate; break ;; esac
+# What bin, lib and share have in common: a prefix, or such a copy.
+common=$(dirname "$bindir")
+for directory in "$("$pg_config" --pkglibdir)" "$("$pg_config" --sharedir)"; do
+  until case "$directory/" in "${common%/}"/*) true ;; *) false ;; esac; do
+    common=$(dirname "$common")
+  done
 done
 
 copy() {

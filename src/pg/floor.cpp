@@ -59,7 +59,8 @@ bool EpochMovedForward(const MarkReading &mark, const Identity &identity, std::i
                        "counted from the old one, %s, until %s.",
                        TimeText(identity.custom_epoch), TimeText(mark.record.custom_epoch),
                        TimeText(identity.custom_epoch + mark.record.end)),
-             errhint("Set timeshard.custom_epoch back to %lld and restart the server.",
+             errhint("Set timeshard.custom_epoch back to %lld and restart the server. See "
+                     "\"Changing the node ID or the layout\" in doc/operations.md.",
                      static_cast<long long>(mark.record.custom_epoch))));
     pg_unreachable();
 }
@@ -159,7 +160,7 @@ void RefuseFloor(const Floor &floor, const MarkReading &mark, const Identity &id
                               "timeshard.max_clock_wait is %d ms.",
                               TimeText(identity.custom_epoch + floor.offset),
                               TimeText(identity.custom_epoch + now), MaxClockWait()),
-                    errhint("%s", hint)));
+                    errhint("%s See \"When the clock was wrong\" in doc/operations.md.", hint)));
     pg_unreachable();
 }
 

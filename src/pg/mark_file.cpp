@@ -132,7 +132,8 @@ void RefuseDamagedMark(const MarkReading &reading)
          errdetail("%s It says how far earlier runs of this server may have issued IDs.",
                    reading.trouble),
          errhint("Restore the file, or have a superuser run SELECT timeshard_raise_floor(id) with "
-                 "the largest ID that this server has issued.")));
+                 "the largest ID that this server has issued. See \"A damaged mark\" in "
+                 "doc/operations.md.")));
     pg_unreachable();
 }
 

@@ -28,7 +28,8 @@ void WarnOfCopy(const Identity &identity)
                     identity.node_id),
              errdetail("The file \"timeshard.mark\" was written in another place."),
              errhint("If the original is still in use, give one of the two another "
-                     "timeshard.node_id and restart it, or they will issue the same IDs.")));
+                     "timeshard.node_id and restart it, or they will issue the same IDs. See "
+                     "\"Copies of a data directory\" in doc/operations.md.")));
 }
 
 } // namespace

@@ -33,7 +33,8 @@ void RefuseClock(const Step &step, std::int64_t epoch, std::int64_t waited_ns)
                        is_floor ? "IDs start after" : "The last ID is of",
                        TimeText(OffsetOf(step.word) + epoch), ClockText(), waited_ns / kNsPerMs,
                        MaxClockWait()),
-             errhint("Set the server's clock right. IDs are issued again once it has passed %s.",
+             errhint("Set the server's clock right. IDs are issued again once it has passed %s. "
+                     "See \"When the clock was wrong\" in doc/operations.md.",
                      is_floor ? "the floor" : "the last one")));
     pg_unreachable();
 }

@@ -82,7 +82,7 @@ SharedState *Attach()
                  errmsg("the server runs another version of timeshard than this library"),
                  errdetail("The shared state has version %u, and the library needs version %u.",
                            state->header.version, kVersion),
-                 errhint("Restart the server.")));
+                 errhint("Restart the server. See \"Upgrade and uninstall\" in README.md.")));
     AttachPositions();
     LWLockRegisterTranche(state->header.lock.tranche, kSharedStateName);
     shared = state;

@@ -19,7 +19,8 @@ using timeshard::pg::OldestPosition;
         (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
          errmsg("a transaction is open that was prepared before the server's start or promotion"),
          errdetail("Transaction %u may have taken IDs that nobody knows of since.", xid),
-         errhint("Find it in pg_prepared_xacts, and commit it or roll it back.")));
+         errhint("Find it in pg_prepared_xacts, and commit it or roll it back. See "
+                 "\"What holds it back\" in doc/event-streams.md.")));
     pg_unreachable();
 }
 
@@ -33,7 +34,8 @@ void WarnOfOldSnapshot()
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("this transaction's snapshot is older than the answer of timeshard_horizon()"),
              errdetail("It shows no row that has been committed since, though it is below."),
-             errhint("Ask under READ COMMITTED, and read in a later statement.")));
+             errhint("Ask under READ COMMITTED, and read in a later statement. See "
+                     "\"Reads that lose rows\" in doc/event-streams.md.")));
 }
 
 /// True if a tree of the parser reads a table other than the server's own, at any
@@ -72,7 +74,8 @@ void WarnOfOneStatement(const SupportRequestSimplify *request)
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("this statement's snapshot is older than the answer of timeshard_horizon()"),
              errdetail("It shows no row that has been committed since, though it is below."),
-             errhint("Ask in one statement, and read in a later one.")));
+             errhint("Ask in one statement, and read in a later one. See "
+                     "\"Reads that lose rows\" in doc/event-streams.md.")));
 }
 
 } // namespace

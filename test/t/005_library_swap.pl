@@ -8,49 +8,22 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 
-use File::Copy qw(copy);
+use Libraries qw(sources installed_library build_library install_library);
 use POSIX qw(strftime);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Timeshard;
 
-my $sources = "$FindBin::RealBin/../..";
-plan skip_all => "no sources in $sources" unless -e "$sources/src/pg/shared_state.cpp";
-chomp(my $library_directory = `pg_config --pkglibdir`);
-my $installed = "$library_directory/timeshard.so";
+plan skip_all => 'no sources in ' . sources() unless -e sources() . '/src/pg/shared_state.cpp';
+my $installed = installed_library();
 my $directory = PostgreSQL::Test::Utils::tempdir();
 
-# Builds the library in a directory of its own; returns the file.
-sub build
-{
-    my ($name, $flags) = @_;
-    my $where = "$directory/$name";
-    mkdir $where or die "cannot make $where: $!";
-    system_or_bail('cp', '-R', map({ "$sources/$_" } qw(Makefile timeshard.control src sql)), $where);
-    system_or_bail('find', $where, '(', '-name', '*.o', '-o', '-name', '*.so', ')', '-delete');
-    local %ENV = %ENV;
-    delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS)};
-    system_or_bail('make', '-s', '-C', $where, 'PG_CONFIG=pg_config', "TIMESHARD_CXXFLAGS=$flags", 'timeshard.so');
-    return "$where/timeshard.so";
-}
-
-# Puts a file in the place of another as `make install` does: under the same
-# name, in a new file.
-sub install
-{
-    my ($from, $to) = @_;
-    copy($from, "$to.new") or die "cannot copy $from: $!";
-    chmod 0755, "$to.new";
-    rename "$to.new", $to or die "cannot rename $to.new: $!";
-    return;
-}
-
-my $other_version = build('other', '-DTIMESHARD_STATE_VERSION=99');
+my $other_version = build_library('other', '-DTIMESHARD_STATE_VERSION=99');
 my $twin = "$directory/twin.so";
-install($installed, $twin);
+install_library($installed, $twin);
 my $live = "$directory/live.so";
-install($installed, $live);
+install_library($installed, $live);
 
 my $create = <<"SQL";
 CREATE FUNCTION other_next() RETURNS bigint LANGUAGE c PARALLEL SAFE AS '$other_version', 'timeshard_next_id';
@@ -122,21 +95,21 @@ $session{$_}->quit for qw(twin other);
 # The file is replaced under sessions that have it loaded.
 $session{live} = $node->background_psql('postgres', on_error_stop => 0);
 next_is('live', 'live_next', 'before its file is replaced');
-install($other_version, $live);
+install_library($other_version, $live);
 next_is('live', 'live_next', 'after its file was replaced by another version');
 refused('mixed', 'SELECT live_next()', $wrong_version, 'a new session with the replaced file');
 next_is('live', 'live_next', 'the old session goes on');
 refused('live', 'SET force_parallel_mode = on; SELECT live_next()', $wrong_version, 'its parallel workers load the new file');
 $session{live}->query('RESET force_parallel_mode');
 next_is('live', 'live_next', 'and it goes on');
-install($installed, $live);
+install_library($installed, $live);
 is($node->safe_psql('postgres', 'SELECT live_next()'), ++$last, 'a new session with a new file of the same version shares');
 next_is('live', 'live_next', 'with the old session');
 $_->quit for values %session;
 set_clock($node, '+0');
 
 # The same under load. A second generator would repeat IDs within milliseconds.
-install($installed, $live);
+install_library($installed, $live);
 $node->safe_psql('postgres', 'CREATE TABLE made (id bigint PRIMARY KEY)');
 my $insert = 'INSERT INTO made SELECT live_next() FROM generate_series(1, 500)';
 my $script = $node->basedir . '/load.pgbench';
@@ -148,7 +121,7 @@ $node->poll_query_until('postgres', "SELECT count(DISTINCT id >> 22) > 20 FROM m
 my %outcome = (shared => 0, refused => 0, wrong => 0);
 for my $file (($installed, $other_version) x 8)
 {
-    install($file, $live);
+    install_library($file, $live);
     my ($rc, undef, $errors) = $node->psql('postgres', "$insert; $insert;", on_error_stop => 1);
     my $expected = $file eq $installed ? $rc == 0 : $errors =~ $wrong_version;
     $outcome{ !$expected ? 'wrong' : $rc == 0 ? 'shared' : 'refused' }++;

@@ -10,7 +10,7 @@ use File::Basename qw(dirname);
 use File::Spec;
 use Time::Local qw(timegm);
 
-our @EXPORT_OK = qw(read_text blocks_of broken_links stray_code plan_frames differences run_blocks with_outputs);
+our @EXPORT_OK = qw(read_text blocks_of anchor_of anchors_of broken_links stray_code plan_frames differences run_blocks with_outputs);
 
 use constant EPOCH_MS => 1702385533000;
 
@@ -99,7 +99,17 @@ sub plan_frames
     return @complaints;
 }
 
-# Headings become anchors as GitHub makes them.
+# A heading becomes an anchor as GitHub makes it.
+sub anchor_of
+{
+    my ($heading) = @_;
+    $heading =~ s/\[([^\]]*)\]\([^)]*\)/$1/g;
+    my $slug = lc $heading;
+    $slug =~ s/[^\w\- ]//g;
+    $slug =~ tr/ /-/;
+    return $slug;
+}
+
 sub anchors_of
 {
     my ($markdown) = @_;
@@ -107,10 +117,7 @@ sub anchors_of
     $markdown =~ s/^\s*```.*?^\s*```\s*$//gms;
     for my $heading ($markdown =~ /^#{1,6}\s+(.+?)\s*#*$/gm)
     {
-        $heading =~ s/\[([^\]]*)\]\([^)]*\)/$1/g;
-        my $slug = lc $heading;
-        $slug =~ s/[^\w\- ]//g;
-        $slug =~ tr/ /-/;
+        my $slug = anchor_of($heading);
         my $anchor = exists $seen{$slug} ? "$slug-$seen{$slug}" : $slug;
         $seen{$slug}++;
         $seen{$anchor} //= 0;

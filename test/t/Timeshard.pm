@@ -27,10 +27,11 @@ our @EXPORT = qw(
 #   init => [...]      passed on to PostgreSQL::Test::Cluster->init
 #   start => 0         do not start it (nor create the extension)
 #   create => 0        do not create the extension
+#   install_path => .. the server that it runs on, if not the tests' own
 sub new_cluster
 {
     my ($name, %options) = @_;
-    my $node = PostgreSQL::Test::Cluster->new($name);
+    my $node = PostgreSQL::Test::Cluster->new($name, map { $_ => $options{$_} } grep { $options{$_} } 'install_path');
 
     $node->init(@{ $options{init} // [] });
     $node->append_conf('postgresql.conf', "shared_preload_libraries = 'timeshard'")

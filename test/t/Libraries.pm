@@ -1,0 +1,74 @@
+# Libraries of other versions of the shared state, and a server of a test's own
+# to install them in.
+package Libraries;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Exporter 'import';
+use File::Basename qw(dirname);
+use File::Copy qw(copy);
+use FindBin;
+use PostgreSQL::Test::Utils;
+
+our @EXPORT_OK = qw(sources installed_library build_library install_library state_version private_server);
+
+sub sources
+{
+    return "$FindBin::RealBin/../..";
+}
+
+# The library that the server has which the tests run on.
+sub installed_library
+{
+    chomp(my $directory = `pg_config --pkglibdir`);
+    return "$directory/timeshard.so";
+}
+
+# Builds the library in a directory of its own; returns the file.
+sub build_library
+{
+    my ($name, $flags) = @_;
+    my $sources = sources();
+    my $where = PostgreSQL::Test::Utils::tempdir() . "/$name";
+    mkdir $where or die "cannot make $where: $!";
+    system_or_bail('cp', '-R', map({ "$sources/$_" } qw(Makefile timeshard.control src sql)), $where);
+    system_or_bail('find', $where, '(', '-name', '*.o', '-o', '-name', '*.so', ')', '-delete');
+    local %ENV = %ENV;
+    delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS)};
+    system_or_bail('make', '-s', '-C', $where, 'PG_CONFIG=pg_config', "TIMESHARD_CXXFLAGS=$flags", 'timeshard.so');
+    return "$where/timeshard.so";
+}
+
+# Puts a file in the place of another as `make install` does: under the same
+# name, in a new file.
+sub install_library
+{
+    my ($from, $to) = @_;
+    copy($from, "$to.new") or die "cannot copy $from: $!";
+    chmod 0755, "$to.new";
+    rename "$to.new", $to or die "cannot rename $to.new: $!";
+    return;
+}
+
+# The version of the shared state that the sources are of.
+sub state_version
+{
+    my ($version) = slurp_file(sources() . '/src/pg/shared_state.cpp') =~ /^#define TIMESHARD_STATE_VERSION (\d+)$/m;
+    return $version // die 'the sources have no version of the shared state';
+}
+
+# A copy of the server, in which files can be replaced while others run tests:
+# the directory that PostgreSQL::Test::Cluster takes for install_path, and the
+# library in it.
+sub private_server
+{
+    my $directory = PostgreSQL::Test::Utils::tempdir();
+    chomp(my $pg_config = `pg_config --bindir`);
+    chomp(my $copy = `'@{[sources()]}/test/private_server.sh' '$directory' '$pg_config/pg_config'`);
+    die 'no copy of the server' if $? || !-x $copy;
+    chomp(my $libraries = `'$copy' --pkglibdir`);
+    return (dirname(dirname($copy)), "$libraries/timeshard.so");
+}
+
+1;

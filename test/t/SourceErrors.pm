@@ -1,0 +1,107 @@
+# Reads the errors and warnings of the sources: what each says, its SQLSTATE, and
+# the section of the manual that its hint names.
+package SourceErrors;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Exporter 'import';
+use Manual qw(read_text anchor_of);
+
+our @EXPORT_OK = qw(errors_of sections_in message_pattern);
+
+# The texts of one of ereport's helpers, as C++ would join them, each conversion
+# as an ellipsis: those that follow each other are one.
+sub texts_of
+{
+    my ($call, $helper) = @_;
+    my @texts;
+    while ($call =~ /\b$helper(?:_internal)?\(((?:\s*"(?:[^"\\]|\\.)*")+)/g)
+    {
+        my $text = join '', $1 =~ /"((?:[^"\\]|\\.)*)"/g;
+        $text =~ s/%[-.*\d]*(?:ll|z)?[a-z]/\x{2026}/g;
+        $text =~ s/\x{2026}+/\x{2026}/g;
+        $text =~ s/\\(["\\])/$1/g;
+        push @texts, $text;
+    }
+    return @texts;
+}
+
+# The text from an opening bracket to the one that closes it.
+sub bracketed
+{
+    my ($text) = @_;
+    my $depth = 0;
+    while ($text =~ /\G(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|([()])|[^"'()]+)/g)
+    {
+        next unless $1;
+        $depth += $1 eq '(' ? 1 : -1;
+        return substr $text, 0, pos $text if $depth == 0;
+    }
+    die 'a bracket that nothing closes';
+}
+
+# PostgreSQL's names of SQLSTATEs, by its own header.
+sub sqlstates
+{
+    chomp(my $directory = `pg_config --includedir-server`);
+    return map { /^#define (ERRCODE_\w+) MAKE_SQLSTATE\((.*)\)$/ ? ("$1" => join('', $2 =~ /'(.)'/g)) : () }
+      split /\n/, read_text("$directory/utils/errcodes.h");
+}
+
+# The errors and warnings, in the order of the sources: file, level, sqlstate
+# ("of the cause" where the operating system's error gives it), messages,
+# details and hints. One call can have several of each, by circumstance.
+sub errors_of
+{
+    my ($root) = @_;
+    my %state = sqlstates();
+    my @errors;
+    for my $file (sort glob "$root/src/pg/*.cpp")
+    {
+        my $source = read_text($file);
+        while ($source =~ /\bereport\(/g)
+        {
+            my $call = bracketed(substr $source, pos($source) - 1);
+            my ($level) = $call =~ /^\(\s*(\w+)/;
+            next unless $level =~ /^(?:ERROR|WARNING|FATAL|PANIC)$/;
+            my ($code) = $call =~ /\berrcode\((\w+)\)/;
+            die "$file: no SQLSTATE is called $code" if $code && !$state{$code};
+            push @errors, {
+                file => $file,
+                level => $level,
+                sqlstate => $code ? $state{$code}
+                : $call =~ /errcode_for_file_access/ ? 'of the cause'
+                : $level eq 'WARNING' ? '01000'
+                : 'XX000',
+                messages => [ texts_of($call, 'errmsg') ],
+                details => [ texts_of($call, 'errdetail') ],
+                hints => [ texts_of($call, 'errhint') ],
+            };
+        }
+    }
+    return @errors;
+}
+
+# The sections that a text names, as links from doc/: See "Title" in doc/page.md.
+sub sections_in
+{
+    my ($text) = @_;
+    my @links;
+    while ($text =~ m{"([^"]+)" in ((?:doc/)?[\w-]+\.md)}g)
+    {
+        my ($title, $page) = ($1, $2);
+        push @links, ($page =~ s{^doc/}{}r =~ s{^README}{../README}r) . '#' . anchor_of($title);
+    }
+    return @links;
+}
+
+# What a message matches in the manual, which may put an ellipsis for more than
+# one of its values.
+sub message_pattern
+{
+    my ($message) = @_;
+    return join '.*', map { quotemeta } split /\x{2026}/, $message, -1;
+}
+
+1;
