@@ -13,10 +13,12 @@ COMMENT ON FUNCTION timeshard_horizon() IS
 'an ID below which nothing of this server can appear any more: every ID below it is committed, aborted or will never be used by the transaction that took it; never less than an answer before; read up to it in a later statement, under READ COMMITTED; an error while a transaction is open that was prepared before the server''s start or promotion; else as timeshard_next_id()';
 
 -- timeshard_stats() has new columns, for which it is made anew; who may call it
--- stays as it was.
+-- stays as it was. The names and operators are qualified: what fits better in the
+-- extension's schema would otherwise be taken, and run with a superuser's rights.
 DO $do$
 DECLARE
-    rights aclitem[] := (SELECT proacl FROM pg_proc WHERE oid = 'timeshard_stats()'::regprocedure);
+    rights aclitem[] := (SELECT proacl FROM pg_catalog.pg_proc
+        WHERE oid OPERATOR(pg_catalog.=) 'timeshard_stats()'::pg_catalog.regprocedure::pg_catalog.oid);
     item record;
 BEGIN
     DROP FUNCTION timeshard_stats();
@@ -39,9 +41,10 @@ BEGIN
     IF rights IS NOT NULL THEN
         REVOKE ALL ON FUNCTION timeshard_stats() FROM PUBLIC;
     END IF;
-    FOR item IN SELECT grantee, is_grantable FROM aclexplode(rights) LOOP
-        EXECUTE concat('GRANT EXECUTE ON FUNCTION timeshard_stats() TO ',
-            CASE WHEN item.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(item.grantee)) END,
+    FOR item IN SELECT grantee, is_grantable FROM pg_catalog.aclexplode(rights) LOOP
+        EXECUTE pg_catalog.concat('GRANT EXECUTE ON FUNCTION timeshard_stats() TO ',
+            CASE WHEN item.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
+                ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(item.grantee)::pg_catalog.text) END,
             CASE WHEN item.is_grantable THEN ' WITH GRANT OPTION' END);
     END LOOP;
 END $do$;
