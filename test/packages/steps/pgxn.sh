@@ -1,0 +1,35 @@
+# In the root: the real client installs, loads, tests and removes the archive.
+archive=$1
+cd /timeshard
+checked() { echo "CHECKED $*"; }
+as_postgres() { runuser -u postgres -- env -C /var/lib/postgresql HOME=/var/lib/postgresql "$@"; }
+installed() { find /usr /etc -xdev ! -name '*.pyc' ! -name __pycache__ | LC_ALL=C sort; }
+
+# No git in here: an archive made of the files has what the one from git has.
+python3 -m zipfile -e "$archive" from_git
+mkdir made from_files
+sh from_git/timeshard-*/test/packages/dist.sh made
+python3 -m zipfile -e "made/$archive" from_files
+diff -r from_git from_files
+cp "$archive" /var/lib/postgresql/
+checked 'the archive holds the same, made from git or from its own files'
+
+version=$(ls /usr/lib/postgresql)
+pg_ctlcluster "$version" main start
+installed >before
+pgxn install --yes --nosudo "./$archive"
+checked "built and installed for PostgreSQL $version"
+as_postgres createdb try
+as_postgres pgxn load --yes -d try "./$archive"
+as_postgres psql -XAt -v ON_ERROR_STOP=1 -d try -c 'SELECT timeshard_next_id() < timeshard_next_id()' | grep -qx t
+told=$(as_postgres psql -XAt -d try -c "SELECT extversion FROM pg_extension WHERE extname = 'timeshard'")
+[ "timeshard-$told.zip" = "$archive" ]
+checked "loaded, version $told"
+as_postgres pgxn check -d regression "./$archive"
+checked 'its tests pass by pgxn check'
+as_postgres pgxn unload --yes -d try "./$archive"
+pg_ctlcluster "$version" main stop
+pgxn uninstall --yes --nosudo "./$archive"
+installed >after
+diff before after
+checked 'unloaded and uninstalled without a trace'
