@@ -32,10 +32,10 @@ unshare --mount --pid --fork --kill-child true 2>/dev/null ||
 "$tools/../install_packages.sh" packages
 
 . "$tools/root.sh"
-begun_all=$(date +%s)
+begun_at=$(date +%s)
 say "A bare Debian $suite from $mirror, in $work"
 make_bare_root "$suite" "$mirror"
-say "   made in $took s"
+say "   made in $(($(date +%s) - begun_at)) s"
 
 "$tools/dist.sh" "$work" >/dev/null
 archive=$(basename "$work"/timeshard-*.zip)
@@ -79,4 +79,4 @@ fi
 for stage in pgxn debian; do
   [ -n "${stages##*$stage*}" ] && say "Skipped: $stage, which was not asked for"
 done
-say "All passed on $suite, in $(($(date +%s) - begun_all)) s"
+say "All passed on $suite, in $(($(date +%s) - begun_at)) s"

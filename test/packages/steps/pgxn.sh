@@ -6,10 +6,10 @@ as_postgres() { runuser -u postgres -- env -C /var/lib/postgresql HOME=/var/lib/
 installed() { find /usr /etc -xdev ! -name '*.pyc' ! -name __pycache__ | LC_ALL=C sort; }
 
 # No git in here: an archive made of the files has what the one from git has.
-python3 -m zipfile -e "$archive" from_git
-mkdir made from_files
+unzip -q "$archive" -d from_git
+mkdir made
 sh from_git/timeshard-*/test/packages/dist.sh made
-python3 -m zipfile -e "made/$archive" from_files
+unzip -q "made/$archive" -d from_files
 diff -r from_git from_files
 cp "$archive" /var/lib/postgresql/
 checked 'the archive holds the same, made from git or from its own files'
