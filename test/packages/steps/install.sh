@@ -22,10 +22,16 @@ for package in packages/postgresql-*-timeshard_*.deb; do
   dpkg -L "$name" | LC_ALL=C sort >owned
   LC_ALL=C comm -13 before with | LC_ALL=C comm -23 - owned >unowned
   [ ! -s unowned ] || { echo 'installed, but unknown to dpkg:'; cat unowned; exit 1; }
-  dpkg -V "$name"
+  changed=$(dpkg -V "$name")
+  [ -z "$changed" ] || { echo "not as packaged:"; echo "$changed"; exit 1; }
   library=$(grep '/timeshard\.so$' owned)
-  [ ! -e "$(dirname "$library")/llvmjit.so" ] || grep -qx "$(dirname "$library")/bitcode/timeshard.index.bc" owned
-  checked "$name is installed, $(LC_ALL=C comm -13 before with | wc -l) new files and folders, all dpkg's; with bitcode"
+  folder=$(dirname "$library")
+  bitcode='without bitcode: the server has no JIT'
+  if [ -e "$folder/llvmjit.so" ]; then
+    grep -qx "$folder/bitcode/timeshard.index.bc" owned || { echo 'the server has JIT, and the package no bitcode'; exit 1; }
+    bitcode='with bitcode'
+  fi
+  checked "$name is installed, $(LC_ALL=C comm -13 before with | wc -l) new files and folders, all dpkg's; $bitcode"
 
   pg_ctlcluster "$version" main start
   as_postgres psql -X -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION timeshard' \
