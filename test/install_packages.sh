@@ -3,7 +3,7 @@
 # Uses apt-get as root or by sudo; without either, or on another system, says
 # what to install and fails.
 #
-#   usage: install_packages.sh [build|demo|bench|test|packages]
+#   usage: install_packages.sh [build|demo|bench|test]
 set -eu
 purpose=${1:-test}
 
@@ -43,18 +43,11 @@ has_bitcode_compiler() {
 major=$("$pg_config" --version 2>/dev/null | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p')
 : "${major:=15}"
 
-# The packages are built and tried in roots that have all they need.
-if [ "$purpose" = packages ]; then
-  need debootstrap has debootstrap
-  need util-linux has unshare
-  need python3 has python3
-else
-  need make has make
-  need g++ has g++
-  need postgresql-$major has_server
-  need postgresql-server-dev-$major has_server_headers
-  ! has_server_headers >/dev/null 2>&1 || need clang-14 has_bitcode_compiler
-fi
+need make has make
+need g++ has g++
+need postgresql-$major has_server
+need postgresql-server-dev-$major has_server_headers
+! has_server_headers >/dev/null 2>&1 || need clang-14 has_bitcode_compiler
 if [ "$purpose" = demo ] || [ "$purpose" = test ]; then
   need libfaketime has_faketime
 fi
