@@ -8,6 +8,7 @@
 use strict;
 use warnings FATAL => 'all';
 
+use File::Spec;
 use FindBin;
 use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
@@ -86,7 +87,7 @@ sub library_of_bitcode
         append_to_file($text, $code);
         push @texts, $text;
     }
-    my $library = $node->basedir . '/timeshard_bitcode.so';
+    my $library = File::Spec->rel2abs($node->basedir . '/timeshard_bitcode.so');
     system_or_bail($clang, '-w', '-O2', '-fPIC', '-shared', '-Wl,-Bsymbolic', '-o', $library, @texts);
     return $library;
 }
