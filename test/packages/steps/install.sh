@@ -12,8 +12,9 @@ present() {
 for package in packages/postgresql-*-timeshard_*.deb; do
   name=$(dpkg-deb -f "$package" Package)
   version=$(echo "$name" | sed 's/[^0-9]//g')
-  # The JIT provider comes in a package of its own, from some release on.
-  apt-get install -y "postgresql-$version" $(dpkg-deb -f "$package" Depends | grep -o "postgresql-$version-jit-llvm")
+  apt-get install -y "postgresql-$version"
+  # In 15 and 17 the server's package is the one that has the provider of JIT.
+  apt-get install -y "postgresql-$version-jit-llvm" || echo 'there is no JIT for this server'
   [ -d "/etc/postgresql/$version/main" ] || pg_createcluster "$version" main
   present >before
 
