@@ -3,7 +3,8 @@ archive=$1
 cd /timeshard
 checked() { echo "CHECKED $*"; }
 as_postgres() { runuser -u postgres -- env -C /var/lib/postgresql HOME=/var/lib/postgresql "$@"; }
-installed() { find /usr /etc -xdev ! -name '*.pyc' ! -name __pycache__ | LC_ALL=C sort; }
+# Files, not folders: PGXS leaves an empty one for bitcode, if it was the first to need it.
+installed() { find /usr /etc -xdev ! -type d ! -name '*.pyc' | LC_ALL=C sort; }
 
 # No git in here: an archive made of the files has what the one from git has.
 unzip -q "$archive" -d from_git
@@ -32,4 +33,4 @@ pg_ctlcluster "$version" main stop
 pgxn uninstall --yes --nosudo "./$archive"
 installed >after
 diff before after
-checked 'unloaded and uninstalled without a trace'
+checked 'unloaded and uninstalled, and no file is left'
