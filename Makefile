@@ -1,14 +1,19 @@
 # Timeshard, built by PGXS. `make help` lists the targets.
 
+# Packagers build in another folder than the sources' (VPATH): what is searched
+# for is searched for here, and what is built has the same name there.
+top := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+ours = $(sort $(patsubst $(top)/%,%,$(wildcard $(addprefix $(top)/,$(1)))))
+
 EXTENSION = timeshard
 MODULE_big = timeshard
-DATA = $(sort $(wildcard sql/timeshard--*.sql))
-OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp)))
-OUR_HEADERS = $(wildcard src/core/*.hpp src/pg/*.hpp)
+DATA = $(call ours,sql/timeshard--*.sql)
+OBJS = $(patsubst %.cpp,%.o,$(call ours,src/core/*.cpp src/pg/*.cpp))
+OUR_HEADERS = $(call ours,src/core/*.hpp src/pg/*.hpp)
 
 # pg_regress: passes on any server that has the extension installed.
 REGRESS = extension generate text parse config contexts stats time codes batch horizon
-REGRESS_OPTS = --inputdir=. --encoding=UTF8 --no-locale
+REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
 # exceptions and RTTI the library needs no C++ runtime.
@@ -31,6 +36,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: help demo test reference test-mutants test-fuzz bench bench-generation bench-mark bench-horizon
+.PHONY: dist deb test-packages
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -59,6 +65,16 @@ bench-mark:
 bench-horizon:
 	@test/bench/horizon.sh
 
+# These need no PostgreSQL either, or bring their own.
+dist:
+	@$(top)/test/packages/dist.sh
+
+deb:
+	@$(top)/test/packages/deb.sh
+
+test-packages:
+	@$(top)/test/packages/run.sh $(PACKAGES)
+
 help:
 	@echo 'make                    build against the server that PG_CONFIG names'
 	@echo 'make install            install there (make uninstall removes it)'
@@ -68,6 +84,9 @@ help:
 	@echo 'make reference          write doc/reference.md anew, from the catalog and the sources'
 	@echo 'make test-mutants       break the code on purpose, see the tests notice'
 	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
+	@echo 'make test-packages      the PGXN archive and the Debian package, in throw-away roots (as root)'
+	@echo 'make dist               the archive for PGXN, timeshard-VERSION.zip'
+	@echo 'make deb                the Debian packages, into build/deb'
 	@echo 'make bench              Timeshard beside its rivals: a report with plots (OUT=folder, QUICK=1)'
 	@echo 'make bench-generation   what an ID costs, as ratios'
 	@echo 'make bench-mark         what the durable mark costs, against the release without it'
@@ -79,8 +98,10 @@ include $(PGXS)
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
-$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile
-else ifeq ($(filter demo test reference test-mutants test-fuzz bench bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
+$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile | $(addprefix $(CURDIR)/,src/core src/pg)
+$(CURDIR)/src/core $(CURDIR)/src/pg:
+	@mkdir -p $@
+else ifeq ($(filter demo test reference test-mutants test-fuzz bench bench-generation bench-mark bench-horizon dist deb test-packages help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Puts the sources into FOLDER/timeshard-VERSION, without what a build or a test
+# has left beside them, and prints that name: from the last commit where this is
+# a git checkout, else from the files that lie here.
+#
+#   usage: export.sh FOLDER
+set -eu
+folder=$(CDPATH= cd -- "$1" && pwd)
+cd "$(dirname -- "$0")/../.."
+
+# The distribution's own version stands three blanks in; what it provides has a
+# version too, further in.
+version_of() { sed -n 's/^   "version": *"\([^"]*\)".*/\1/p'; }
+
+# A folder that came out of an archive may lie in the checkout of something else.
+if top=$(git rev-parse --show-toplevel 2>/dev/null) && [ "$top" -ef . ]; then
+  [ -z "$(git status --porcelain)" ] || echo 'The sources are those of the last commit: changes since then are not in it.' >&2
+  version=$(git show HEAD:META.json | version_of)
+  take() { git archive HEAD; }
+else
+  version=$(version_of <META.json)
+  take() {
+    find . \( -name .git -o -name build -o -name tmp_check -o -name results -o -name log -o -name bench-report \) -prune \
+      -o -type f ! -name '*.o' ! -name '*.bc' ! -name '*.so' ! -name '*.zip' ! -name 'regression.*' -print |
+      LC_ALL=C sort | tar -cf - -T -
+  }
+fi
+[ -n "$version" ] || { echo 'META.json has no version' >&2; exit 1; }
+
+name=timeshard-$version
+mkdir "$folder/$name"
+take >"$folder/export.tar"
+tar -xf "$folder/export.tar" -C "$folder/$name"
+rm "$folder/export.tar"
+echo "$name"
