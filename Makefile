@@ -12,7 +12,9 @@ REGRESS_OPTS = --inputdir=. --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
 # exceptions and RTTI the library needs no C++ runtime.
-PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register $(TIMESHARD_CXXFLAGS)
+PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register \
+    -DTIMESHARD_VERSION='"$(VERSION_HERE)"' $(TIMESHARD_CXXFLAGS)
+VERSION_HERE := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" timeshard.control)
 
 # Servers load libraries into one name space: without this, a second copy of the
 # library in a session (another version, under another path) would run the code
@@ -72,7 +74,7 @@ include $(PGXS)
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
-$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile
+$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control
 else ifeq ($(filter demo test test-mutants test-fuzz bench bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
