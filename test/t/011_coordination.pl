@@ -173,7 +173,7 @@ SKIP:
         # every thousandth, would come to far more.
         my @extra = grep {
             $seen->{$_} > ($baseline->{$_} // 0) + (/^(?:brk|mmap|munmap|madvise)$/ ? 100 : 0)
-              + (/^(?:openat|pwrite64|newfstatat|close)$/ ? $writes : 0)
+              + (/^(?:openat|pwrite64|newfstatat|fstat|close)$/ ? $writes : 0)
         } grep { !/^(?:select|pselect6|nanosleep|clock_nanosleep|restart_syscall)$/ } sort keys %$seen;
         return is("@extra", '', $name);
     };
