@@ -29,13 +29,16 @@ EXTRA_CLEAN = build tmp_check
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: help demo test test-mutants test-fuzz bench bench-generation bench-mark bench-horizon
+.PHONY: help demo test test-versions test-mutants test-fuzz bench bench-generation bench-mark bench-horizon
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
 
 test:
-	@test/run.sh
+	@test/run.sh $(STAGES)
+
+test-versions:
+	@test/versions.sh
 
 test-mutants:
 	@test/mutants/run.sh $(MUTANTS)
@@ -61,6 +64,7 @@ help:
 	@echo 'make installcheck       pg_regress on the running server that PGHOST, PGPORT name'
 	@echo 'make demo               Timeshard at its main job on a throw-away server'
 	@echo 'make test               every test but the mutants, on throw-away servers'
+	@echo 'make test-versions      the same on each version that Debian offers, in throw-away roots'
 	@echo 'make test-mutants       break the code on purpose, see the tests notice'
 	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
 	@echo 'make bench              Timeshard beside its rivals: a report with plots (OUT=folder, QUICK=1)'
@@ -75,7 +79,7 @@ include $(PGXS)
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
 $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control
-else ifeq ($(filter demo test test-mutants test-fuzz bench bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
+else ifeq ($(filter demo test test-versions test-mutants test-fuzz bench bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

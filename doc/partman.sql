@@ -35,7 +35,8 @@ WHERE parent_table = 'public.metrics';
 CREATE VIEW public.metrics_partitions AS
 SELECT p.partition_tablename AS partition,
        timeshard_time(i.child_start_id) AS since,
-       timeshard_time(i.child_end_id) + interval '1 ms' AS until
+       -- the end is the last ID in it, or, with later releases of version 5, the one after that
+       timeshard_time(i.child_end_id - 1) + interval '1 ms' AS until
 FROM partman.show_partitions('public.metrics') AS p,
      partman.show_partition_info(p.partition_schemaname || '.' || p.partition_tablename, p_parent_table := 'public.metrics') AS i;
 
