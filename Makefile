@@ -20,7 +20,9 @@ REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 # x86-64's prefetch for writing is used when asked for only; processors that do
 # not know it ignore it.
 PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register \
-  $(if $(filter x86_64,$(host_cpu)),-mprfchw) $(TIMESHARD_CXXFLAGS)
+  $(if $(filter x86_64,$(host_cpu)),-mprfchw) -DTIMESHARD_VERSION='"$(VERSION_HERE)"' \
+  $(TIMESHARD_CXXFLAGS)
+VERSION_HERE := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(top)/timeshard.control)
 
 # Servers load libraries into one name space: without this, a second copy of the
 # library in a session (another version, under another path) would run the code
@@ -35,14 +37,17 @@ EXTRA_CLEAN = build tmp_check
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: help demo test reference test-mutants test-fuzz bench bench-generation bench-mark bench-horizon
-.PHONY: dist deb test-packages
+.PHONY: help demo test test-versions reference test-mutants test-fuzz dist deb test-packages
+.PHONY: bench bench-generation bench-mark bench-horizon
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
 
 test:
-	@test/run.sh
+	@test/run.sh $(STAGES)
+
+test-versions:
+	@test/versions.sh
 
 reference:
 	@test/reference.sh
@@ -81,6 +86,7 @@ help:
 	@echo 'make installcheck       pg_regress on the running server that PGHOST, PGPORT name'
 	@echo 'make demo               Timeshard at its main job on a throw-away server'
 	@echo 'make test               every test but the mutants, on throw-away servers'
+	@echo 'make test-versions      the same on each version that Debian offers, in throw-away roots'
 	@echo 'make reference          write doc/reference.md anew, from the catalog and the sources'
 	@echo 'make test-mutants       break the code on purpose, see the tests notice'
 	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
@@ -98,10 +104,11 @@ include $(PGXS)
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
-$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile | $(addprefix $(CURDIR)/,src/core src/pg)
+$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix $(CURDIR)/,src/core src/pg)
 $(CURDIR)/src/core $(CURDIR)/src/pg:
 	@mkdir -p $@
-else ifeq ($(filter demo test reference test-mutants test-fuzz bench bench-generation bench-mark bench-horizon dist deb test-packages help,$(MAKECMDGOALS)),)
+else ifeq ($(filter demo test test-versions reference test-mutants test-fuzz dist deb test-packages \
+  bench bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

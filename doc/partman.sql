@@ -1,5 +1,5 @@
--- A table with a partition for each day, kept by pg_partman 4.7 (Debian's
--- postgresql-15-partman). Run it as a superuser:
+-- A table with a partition for each day, kept by pg_partman 4.7 or 5 (Debian's
+-- postgresql-15-partman, postgresql-17-partman and so on). Run it as a superuser:
 --
 --   psql -v ON_ERROR_STOP=1 -f doc/partman.sql
 --
@@ -20,7 +20,8 @@ CREATE TABLE public.metrics (
 SELECT partman.create_parent(
     p_parent_table    := 'public.metrics',
     p_control         := 'id',
-    p_type            := 'native',
+    p_type            := (SELECT CASE WHEN extversion LIKE '4.%' THEN 'native' ELSE 'range' END
+                          FROM pg_extension WHERE extname = 'pg_partman'),
     p_interval        := (86400000::bigint << 22)::text,
     p_premake         := 30,
     p_start_partition := timeshard_lower_bound(now())::text);
@@ -34,7 +35,8 @@ WHERE parent_table = 'public.metrics';
 CREATE VIEW public.metrics_partitions AS
 SELECT p.partition_tablename AS partition,
        timeshard_time(i.child_start_id) AS since,
-       timeshard_time(i.child_end_id) + interval '1 ms' AS until
+       -- the end is the last ID in it, or, with later releases of version 5, the one after that
+       timeshard_time(i.child_end_id - 1) + interval '1 ms' AS until
 FROM partman.show_partitions('public.metrics') AS p,
      partman.show_partition_info(p.partition_schemaname || '.' || p.partition_tablename, p_parent_table := 'public.metrics') AS i;
 

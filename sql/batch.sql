@@ -26,10 +26,13 @@ ANALYZE boxes;
 SELECT count(*), count(DISTINCT id), count(DISTINCT box) AS boxes FROM (SELECT box, timeshard_next_ids(size) AS id FROM boxes) AS labels;
 SELECT count(id), count(DISTINCT id), count(DISTINCT box) AS boxes
 FROM (SELECT box, ARRAY(SELECT timeshard_next_ids(size)) AS ids FROM boxes) AS batches LEFT JOIN LATERAL unnest(ids) AS id ON true;
--- Not in LATERAL: rows of one size share a batch. PostgreSQL 15 does that; the manual warns of it, and has to change when this does.
+-- Not in LATERAL: rows of one size share a batch. PostgreSQL does that, 15 to 18; the manual warns of it, and has to change when this does.
 SELECT count(id), count(DISTINCT id), count(DISTINCT box) AS boxes FROM boxes LEFT JOIN LATERAL timeshard_next_ids(size) AS id ON true;
 SELECT count(id), count(DISTINCT id) FROM boxes LEFT JOIN LATERAL (SELECT timeshard_next_ids(size) AS id) AS batch ON true;
-SELECT count(*), count(DISTINCT id) FROM boxes CROSS JOIN LATERAL (SELECT timeshard_next_id() AS id WHERE size > 0) AS one;
+-- A single ID is shared up to 15, and no longer from 17 (16 has not been run)
+SELECT count(*), CASE current_setting('server_version_num')::integer / 10000
+    WHEN 15 THEN count(DISTINCT id) = 1 WHEN 16 THEN count(DISTINCT id) IN (1, 5) ELSE count(DISTINCT id) = 5 END AS as_known
+FROM boxes CROSS JOIN LATERAL (SELECT timeshard_next_id() AS id WHERE size > 0) AS one;
 \set VERBOSITY terse
 CREATE TABLE labels (id bigint PRIMARY KEY);
 INSERT INTO labels SELECT id FROM boxes CROSS JOIN LATERAL timeshard_next_ids(size) AS id;

@@ -14,7 +14,9 @@ ORDER BY p.oid::regprocedure::text COLLATE "C";
 SELECT pg_describe_object(d.classid, d.objid, 0) AS without_comment
 FROM pg_depend d
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'timeshard'
-WHERE d.deptype = 'e' AND obj_description(d.objid, d.classid::regclass::name) IS NULL;
+WHERE d.deptype = 'e' AND obj_description(d.objid, d.classid::regclass::name) IS NULL
+-- from 17 the array type, which the server makes by itself, is a member too
+AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.typarray = 0 AND t.oid = d.objid AND t.typelem <> 0);
 SELECT attname AS without_comment
 FROM pg_attribute
 WHERE attrelid = 'timeshard_parts'::regclass AND col_description(attrelid, attnum) IS NULL;

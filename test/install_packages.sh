@@ -16,7 +16,8 @@ need() { # need PACKAGE COMMAND-THAT-SUCCEEDS-IF-IT-IS-THERE...
 has() { command -v "$1"; }
 has_header() { [ -e "/usr/include/$1" ]; }
 has_partman() { [ -e "$("$pg_config" --sharedir)/extension/pg_partman.control" ]; }
-has_libfuzzer() { ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a; }
+# In linux/, or from clang 19 in a folder of the platform's name.
+has_libfuzzer() { ls /usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer[.-]*a; }
 # Debian's, or npm's, where it puts what is for everybody.
 has_node_pg() {
   NODE_PATH=${NODE_PATH:-}:/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules node -e 'require("pg")'
@@ -34,20 +35,26 @@ has_server_headers() {
   [ -e "$("$pg_config" --includedir-server)/postgres.h" ] && [ -e "$("$pg_config" --pgxs)" ]
 }
 # The clang with which the server's own bitcode was made, if it has any.
-has_bitcode_compiler() {
+bitcode_compiler() {
   makefile=$(dirname "$("$pg_config" --pgxs)")/../Makefile.global
-  clang=$(sed -n 's/^CLANG *= *//p' "$makefile")
-  ! grep -q '^with_llvm *= *yes' "$makefile" || [ -z "$clang" ] || command -v "$clang"
+  ! grep -q '^with_llvm *= *yes' "$makefile" || sed -n 's/^CLANG *= *//p' "$makefile"
 }
+has_bitcode_compiler() {
+  clang=$(bitcode_compiler)
+  [ -z "$clang" ] || command -v "$clang"
+}
+# The major version that this release of Debian offers: 15 on 12, 17 on 13.
+offered() { apt-cache show --no-all-versions postgresql 2>/dev/null | sed -n 's/^Version: \([0-9]*\).*/\1/p'; }
 
 major=$("$pg_config" --version 2>/dev/null | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p')
+[ -n "$major" ] || major=$(offered)
 : "${major:=15}"
 
 need make has make
 need g++ has g++
 need postgresql-$major has_server
 need postgresql-server-dev-$major has_server_headers
-! has_server_headers >/dev/null 2>&1 || need clang-14 has_bitcode_compiler
+! has_server_headers >/dev/null 2>&1 || need "$(basename "$(bitcode_compiler)")" has_bitcode_compiler
 if [ "$purpose" = demo ] || [ "$purpose" = test ]; then
   need libfaketime has_faketime
 fi
@@ -65,7 +72,7 @@ if [ "$purpose" = test ]; then
   need iproute2 has ip
   need util-linux has unshare
   need clang has clang++
-  need libclang-rt-14-dev has_libfuzzer
+  need libclang-rt-dev has_libfuzzer
   need binutils has nm
   need spin has spin
   need gcc has gcc

@@ -51,7 +51,7 @@ for stage in $stages; do
     say 'Real clusters, by TAP'
     pgxs_dir=$(dirname "$("$pg_config" --pgxs)")/../..
     as_user sh -c 'cd "$1/src" && shift && PATH="$1:$PATH" PG_REGRESS="$2/src/test/regress/pg_regress" \
-      TESTDIR="$PWD" PG_TEST_TIMEOUT_DEFAULT=180 prove -j "$3" --timer -I test/t -I "$2/src/test/perl" $4' \
+      TESTDIR="$PWD" TESTDATADIR="$PWD/tmp_check" TESTLOGDIR="$PWD/tmp_check/log" PG_TEST_TIMEOUT_DEFAULT=180 prove -j "$3" --timer -I test/t -I "$2/src/test/perl" $4' \
       sh "$work" "$bindir" "$pgxs_dir" "$jobs" "${TAP:-test/t/*.pl}"
     ;;
   *)

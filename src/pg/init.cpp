@@ -6,7 +6,7 @@
 
 extern "C" {
 
-PG_MODULE_MAGIC;
+TIMESHARD_MODULE_MAGIC;
 
 void _PG_init(void)
 {

@@ -38,7 +38,7 @@ const char *PlaceholderText(const char *name)
                         errhint("Connect again.")));
     if (variable->source > PGC_S_ARGV || variable->reset_source > PGC_S_ARGV)
         RefusePlaceholder(name, *variable);
-    return *reinterpret_cast<const config_string *>(variable)->variable;
+    return TextOf(*variable);
 }
 
 } // namespace timeshard::pg

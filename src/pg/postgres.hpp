@@ -63,6 +63,15 @@ extern "C" {
 PGDLLEXPORT void _PG_init(void); // declared in fmgr.h from 16
 }
 
+// What the server checks when it loads the library. 18 lets it carry its name and
+// version too, which pg_get_loaded_modules() shows.
+#if PG_VERSION_NUM >= 180000
+#define TIMESHARD_MODULE_MAGIC                                                                     \
+    PG_MODULE_MAGIC_EXT(.name = "timeshard", .version = TIMESHARD_VERSION)
+#else
+#define TIMESHARD_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif
@@ -96,6 +105,16 @@ inline config_generic *FindVariable(const char *name)
 #endif
 }
 
+/// The text that a placeholder has been given.
+inline const char *TextOf(const config_generic &placeholder)
+{
+#if PG_VERSION_NUM >= 190000 // 19 made the record of a text a part of the common one
+    return *placeholder._string.variable;
+#else
+    return *reinterpret_cast<const config_string *>(&placeholder)->variable;
+#endif
+}
+
 // A virtual transaction ID, by which PostgreSQL knows a session's transaction: an
 // owner, a number from 0 to MaxBackends - 1 that no other session has (negative
 // if there is none), and a number that the owner counts, 0 outside transactions.
@@ -119,6 +138,27 @@ inline LocalTransactionId LocalNumberOf(const volatile PGPROC &entry)
     return entry.lxid;
 }
 #endif
+
+/// A number for a kind of lock. From 19 the name goes with it, for every session.
+inline int NewLockTranche(const char *name)
+{
+#if PG_VERSION_NUM >= 190000
+    return LWLockNewTrancheId(name);
+#else
+    (void)name;
+    return LWLockNewTrancheId();
+#endif
+}
+
+/// Has this session know the lock's name.
+inline void NameLockTranche(int tranche, const char *name)
+{
+#if PG_VERSION_NUM >= 190000
+    (void)tranche, (void)name;
+#else
+    LWLockRegisterTranche(tranche, name);
+#endif
+}
 
 // How a tree of the parser is walked. 15 declares its callbacks without arguments,
 // as C allowed then; g++ takes a cast by way of void (*)() for meant.

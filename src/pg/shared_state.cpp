@@ -40,7 +40,7 @@ void Initialise(SharedState *state)
     std::memset(static_cast<void *>(state), 0, sizeof(*state));
     state->header.magic = kMagic;
     state->header.version = kVersion;
-    LWLockInitialize(&state->header.lock, LWLockNewTrancheId());
+    LWLockInitialize(&state->header.lock, NewLockTranche(kSharedStateName));
     state->counters.started_at.store(GetCurrentTimestamp());
 }
 
@@ -84,7 +84,7 @@ SharedState *Attach()
                            state->header.version, kVersion),
                  errhint("Restart the server. See \"Upgrade and uninstall\" in README.md.")));
     AttachPositions();
-    LWLockRegisterTranche(state->header.lock.tranche, kSharedStateName);
+    NameLockTranche(state->header.lock.tranche, kSharedStateName);
     shared = state;
     return shared;
 }

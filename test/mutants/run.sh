@@ -118,7 +118,7 @@ regress() {
 
 tap() {
   attempt "$1/$(basename "$2").log" "$tap_seconds" env -C "$tree" PATH="$bindir:$PATH" TESTDIR="$tree" \
-    PG_CONFIG="$pg_config" PG_REGRESS="$pgxs_src/test/regress/pg_regress" \
+    TESTDATADIR="$tree/tmp_check" TESTLOGDIR="$tree/tmp_check/log" PG_CONFIG="$pg_config" PG_REGRESS="$pgxs_src/test/regress/pg_regress" \
     prove -v -I test/t -I "$pgxs_src/test/perl" "$2"
   stop_servers
   rm -rf "$tree/tmp_check"

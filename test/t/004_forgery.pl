@@ -56,9 +56,9 @@ my @attacks = (
     { name => 'function', call => 'SELECT forge();', undo => '-- leaving the function does',
         before => qq(CREATE FUNCTION forge() RETURNS text LANGUAGE plpgsql SET N = V AS \$\$BEGIN RETURN ($call); END\$\$),
         after => 'DROP FUNCTION forge()' },
-    { name => 'parallel worker', sql => 'SET force_parallel_mode = on; SET N = V;',
+    { name => 'parallel worker', sql => "SET $force_parallel = on; SET N = V;",
         call => 'SELECT in_worker(:leader);', undo => 'RESET N;' },
-    { name => 'parallel worker, PGOPTIONS', sql => 'SET force_parallel_mode = on;', options => '-c N=V',
+    { name => 'parallel worker, PGOPTIONS', sql => "SET $force_parallel = on;", options => '-c N=V',
         call => 'SELECT in_worker(:leader);' },
 );
 
@@ -72,7 +72,7 @@ my @harmless = (
     'BEGIN; SET LOCAL N = V; COMMIT;',
     'BEGIN; SET N = V; ROLLBACK;',
     'SET MIXED = V; SET N TO DEFAULT;',
-    'SET force_parallel_mode = on; SELECT count(in_worker(:leader));',
+    "SET $force_parallel = on; SELECT count(in_worker(:leader));",
 );
 
 my %lines = map { ("timeshard.$_" => $honest{$_}) } keys %honest;
@@ -185,9 +185,9 @@ SQL
               . "COMMIT; $call; SELECT pending_restart FROM timeshard_config();");
         is($out, "$expected\n$expected\nf", "$name: harmless: $sql") or diag($err);
     }
-    is((session($node, "\\echo attack\nSET force_parallel_mode = on; SELECT in_worker(:leader);"))[0],
+    is((session($node, "\\echo attack\nSET $force_parallel = on; SELECT in_worker(:leader);"))[0],
         $expected, "$name: the library's first call in a session can be in a parallel worker");
-    is((session($node, "$call;\n\\echo attack\nSET force_parallel_mode = on; SELECT in_worker(:leader);"))[0],
+    is((session($node, "$call;\n\\echo attack\nSET $force_parallel = on; SELECT in_worker(:leader);"))[0],
         $expected, "$name: so can a later one");
 
     # Once the library is loaded, PostgreSQL itself refuses.

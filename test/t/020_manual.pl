@@ -156,7 +156,8 @@ subtest 'the errors of limits.md are in the sources' => sub {
     my ($table) = $page{'limits.md'} =~ /^\| message \|.*\n\|[- |]+\n((?:\|.*\n)+)/m;
     for my $message ($table =~ /^\| `([^`]+)` \|/gm)
     {
-        ok((grep { $message =~ /^$_$/ } @patterns), $message);
+        utf8::encode(my $name = $message);    # from 17 a wide character in the log is fatal
+        ok((grep { $message =~ /^$_$/ } @patterns), $name);
     }
 };
 

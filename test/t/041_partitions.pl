@@ -131,7 +131,7 @@ subtest 'pruning' => sub {
 subtest 'the recipe for pg_partman' => sub {
     unless (query("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_partman'"))
     {
-        diag('pg_partman is not installed (Debian: postgresql-15-partman): its recipe is not tested');
+        diag("pg_partman is not installed (Debian: postgresql-$server_major-partman): its recipe is not tested");
         plan skip_all => 'no pg_partman';
     }
     my ($out, $err) = ('', '');
@@ -177,7 +177,10 @@ subtest 'the recipe for pg_partman' => sub {
     query("INSERT INTO metrics (id, name) VALUES (($beyond), 'late')");
     is(query("SELECT tableoid::regclass FROM metrics WHERE name = 'late'"), 'metrics_default', 'a row past the last partition');
     is(query('SELECT * FROM partman.check_default()'), 'public.metrics_default|1', 'check_default tells');
-    fails_with($node, "SELECT partman.run_maintenance('public.metrics')", qr/would be violated by some row/, 'maintenance');
+    # Version 5 goes round such a row without a word.
+    my $version = query("SELECT extversion FROM pg_extension WHERE extname = 'pg_partman'");
+    fails_with($node, "SELECT partman.run_maintenance('public.metrics')", qr/would be violated by some row/, 'maintenance')
+      if $version =~ /^4\./;
     query("CALL partman.partition_data_proc('public.metrics', p_quiet := true)");
     is(query($misplaced), 0, 'partition_data_proc puts it right');
     query('CALL partman.run_maintenance_proc()');

@@ -125,7 +125,7 @@ sub parallel_workers
     {
         my $name = "$mode, parallel workers, leader's participation $leader";
         my $session = TimeshardSession->new($node);
-        $session->ask_ok('SET force_parallel_mode = off; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;'
+        $session->ask_ok("SET $force_parallel = off; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;"
               . 'SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2;'
               . "SET parallel_leader_participation = $leader");
         for my $first (0, 1)

@@ -222,7 +222,7 @@ SQL
 subtest 'the server stops and comes back' => sub {
     my $pid = consumer(@sleeper);
     ok(await_asleep(), 'it sleeps');
-    $node->restart('fast');
+    $node->restart;
     ok(await_handled(insert_event()), 'it is there again, and woken');
     kill 'TERM', $pid;
     is(exit_of($pid), 0, 'SIGTERM');

@@ -6,6 +6,7 @@ use warnings FATAL => 'all';
 
 use Exporter 'import';
 use Test::More;
+use Timeshard;
 use TimeshardSession;
 
 our @EXPORT = qw(prepare_horizon stands held past takes_id prepared owner_of successor_of gone lets_go);
@@ -81,20 +82,27 @@ sub owner_of
         "SELECT split_part(virtualtransaction, '/', 1) FROM pg_locks WHERE pid = pg_backend_pid() LIMIT 1");
 }
 
-# A new session that has got this number, which another one has left.
+# A new session that has got this number, which another one has left. Up to 16 the
+# lowest number that is free is given, so those before it are kept; from 17 the one
+# that has been free for longest, so that all come round.
 sub successor_of
 {
     my ($node, $owner, $dbname) = @_;
+    my $come_round = $server_major >= 17;
+    my $tries = $come_round ? 2 * $node->safe_psql('postgres', 'SHOW max_connections') : 20;
     my (@others, $successor);
-    while (@others < 20)
+    for (1 .. $tries)
     {
-        $successor = TimeshardSession->new($node, $dbname);
-        last if owner_of($successor) == $owner;
-        push @others, $successor;
+        my $session = TimeshardSession->new($node, $dbname);
+        if (owner_of($session) == $owner)
+        {
+            $successor = $session;
+            last;
+        }
+        $come_round ? $session->finish : push @others, $session;
     }
     $_->finish for @others;
-    die "no session gets number $owner" if @others == 20;
-    return $successor;
+    return $successor // die "no session gets number $owner";
 }
 
 # Waits until the session's process has ended its transaction and left.

@@ -94,11 +94,13 @@ sub last_replayed
     return $time eq '' ? undef : $time;
 }
 
-# Waits until the standbys have all that the primary has now.
+# Waits until the standbys have all that the primary has committed by now. What is
+# inserted and not flushed, such as a page for its hint bits with the checksums that
+# are the default from 18, can stay so while the primary's clock is set back.
 sub await_replay
 {
     my ($primary, @standbys) = @_;
-    my $lsn = $primary->lsn('insert');
+    my $lsn = $primary->lsn('flush');
     for my $standby (@standbys)
     {
         $standby->poll_query_until('postgres', "SELECT pg_last_wal_replay_lsn() >= '$lsn'::pg_lsn")

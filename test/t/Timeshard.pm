@@ -14,7 +14,14 @@ use Test::More;
 our @EXPORT = qw(
   new_cluster start_with_env restart_with_env restart_without_past set_clock fails_with
   run_pgbench log_of faketime_library crash_restart configure reload_and_wait
+  $server_major $force_parallel
 );
+
+# The major version of the server that is tested, the first in the path.
+our ($server_major) = `pg_config --version` =~ /(\d+)/ or die 'no pg_config in the path';
+
+# The setting that has PostgreSQL use parallel workers for everything. 16 renamed it.
+our $force_parallel = $server_major < 16 ? 'force_parallel_mode' : 'debug_parallel_query';
 
 # A cluster, initialised, configured and started, with the extension created.
 #

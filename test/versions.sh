@@ -1,0 +1,238 @@
+#!/bin/sh
+# The whole suite on every major version of PostgreSQL that Debian's releases
+# offer, each in a throw-away root of its release: there, README's `make test`
+# installs what is missing, builds and runs. Shows the progress of each, and ends
+# with a table that says what has passed, what has not, and what was skipped why.
+#
+#   VERSIONS="17 18"       only these
+#   STAGES="regress tap"   only these of `make test`
+#   TAP="test/t/012_clock.pl"   only these TAP tests
+#   PARALLEL=N             so many versions at once; by processors and memory if not given
+#   ROOTS=folder           keep the roots there, and take those that are there
+#   MIRROR=address         Debian's packages
+#
+# Exit: 0 all have passed, 1 one has failed, 2 none has failed but one was skipped.
+set -eu
+here=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+versions=${VERSIONS:-15 17 18}
+stages=${STAGES:-unit fuzz model regress tap}
+mirror=${MIRROR:-http://deb.debian.org/debian}
+
+release_of() { # the release of Debian that offers this version
+  case $1 in
+  15) echo bookworm ;;
+  17) echo trixie ;;
+  18) echo forky ;;
+  *) return 1 ;;
+  esac
+}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/timeshard-versions.XXXXXX")
+roots=${ROOTS:-$work/roots}
+mkdir -p "$roots" "$work/logs"
+roots=$(CDPATH= cd -- "$roots" && pwd)
+started=$(date +%s)
+
+# What runs in a root ends with the first process of its name spaces, and so do its
+# mounts, which nobody else sees: there is nothing to unmount.
+clean_up() {
+  status=$?
+  trap - EXIT INT TERM HUP
+  for file in "$work"/*.worker; do [ ! -e "$file" ] || kill "$(cat "$file")" 2>/dev/null || :; done
+  for file in "$work"/*.first; do [ ! -e "$file" ] || kill -KILL "$(cat "$file")" 2>/dev/null || :; done
+  wait
+  rm -rf "$roots"/*.unfinished
+  if [ "$status" -eq 1 ]; then # from 128 on it is a signal
+    for version in $versions; do
+      [ "$(result "$version")" = FAILED ] || rm -rf "$work/roots/$(release_of "$version")"
+    done
+    echo "What the failed runs left is in $roots, their logs are in $work/logs" >&2
+  else
+    rm -rf "$work"
+  fi
+  exit "$status"
+}
+result() { cat "$work/$1.result" 2>/dev/null || :; }
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+say() { # say VERSION TEXT
+  seconds=$(($(date +%s) - started))
+  printf '%3d:%02d  %s  %s\n' $((seconds / 60)) $((seconds % 60)) "$1" "$2"
+}
+
+# in_own_spaces VERSION COMMAND...: unshare takes no notice of a gentle signal, and
+# takes all with it when it is killed.
+in_own_spaces() {
+  first=$work/$1.first
+  shift
+  sh -c 'echo $$ >"$1" && shift && exec unshare --mount --pid --ipc --fork --kill-child=KILL --mount-proc "$@"' \
+    sh "$first" "$@"
+  status=$?
+  rm -f "$first"
+  return "$status"
+}
+
+# in_root VERSION ROOT COMMAND...: with the root as root of the file system, not by
+# chroot, in which Linux grants no user name space, and so no test that needs one.
+in_root() {
+  version=$1
+  root=$2
+  shift 2
+  in_own_spaces "$version" sh -euc 'root=$1 && shift
+    mount --bind "$root" "$root"
+    mount -t proc proc "$root/proc"
+    mount --rbind /sys "$root/sys"
+    mount --rbind /dev "$root/dev"
+    mount -t tmpfs tmpfs "$root/dev/shm"
+    mkdir -p "$root/.outside"
+    cd "$root"
+    pivot_root . .outside
+    cd /
+    umount -l /.outside
+    rmdir /.outside
+    exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"' \
+    sh "$root" "$@"
+}
+
+# Whatever keeps all from running, or nothing.
+obstacle() {
+  if [ "$(id -u)" -ne 0 ]; then
+    echo 'not root (sudo make test-versions)'
+  elif ! unshare --mount --pid --ipc --fork --mount-proc true 2>/dev/null; then
+    echo 'no name spaces of its own here, as in an ordinary container'
+  elif ! command -v debootstrap >/dev/null && ! command -v apt-get >/dev/null; then
+    echo 'no debootstrap, and no apt-get to install it'
+  elif ! command -v debootstrap >/dev/null &&
+    ! { apt-get update && apt-get install -y --no-install-recommends debootstrap; } >"$work/logs/debootstrap.log" 2>&1; then
+    echo "debootstrap cannot be installed: $(tail -n 1 "$work/logs/debootstrap.log")"
+  fi
+}
+
+# make_root VERSION RELEASE: a minimal Debian. One that is older than its release
+# file says is good enough here, and no server is started by its package.
+make_root() {
+  unfinished=$roots/$2.unfinished
+  rm -rf "$unfinished"
+  script=
+  [ -e "/usr/share/debootstrap/scripts/$2" ] || script=/usr/share/debootstrap/scripts/sid
+  in_own_spaces "$1" debootstrap --variant=minbase "$2" "$unfinished" "$mirror" $script </dev/null || return 1
+  echo 'Acquire::Check-Valid-Until "false";' >"$unfinished/etc/apt/apt.conf.d/99timeshard"
+  echo force-unsafe-io >"$unfinished/etc/dpkg/dpkg.cfg.d/timeshard"
+  printf '#!/bin/sh\nexit 101\n' >"$unfinished/usr/sbin/policy-rc.d"
+  chmod 755 "$unfinished/usr/sbin/policy-rc.d"
+  mv "$unfinished" "$roots/$2"
+}
+
+# A line on the way that is worth showing.
+follow() { # follow VERSION LOG
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$2"
+    case $line in
+    '== '* | 'Installing:'* | *'Failed test '* | '# '*' is skipped'* | '['??:??:??']'*' '* | 'not ok'* | 'model: '* | Files=* | Result:*)
+      say "$1" "$line"
+      ;;
+    esac
+  done
+}
+
+copy_sources() { # copy_sources ROOT, without what an earlier build has left
+  rm -rf "$1/timeshard"
+  mkdir "$1/timeshard"
+  (cd "$here" && find . \( -name .git -o -name build -o -name tmp_check -o -name results \) -prune \
+    -o -type f ! -name '*.o' ! -name '*.bc' ! -name '*.so' -print | tar -cf - -T -) |
+    tar -xf - --no-same-owner -C "$1/timeshard"
+}
+
+# Writes VERSION.result: passed, FAILED, or "skipped: why".
+run_version() {
+  version=$1
+  release=$2
+  log=$work/logs/$version.log
+  : >"$log"
+  if [ ! -d "$roots/$release" ]; then
+    say "$version" "Making a root of Debian's $release"
+    if ! make_root "$version" "$release" >"$log" 2>&1; then
+      echo "skipped: no root could be made: $(grep -a '^E: ' "$log" | tail -n 1)" >"$work/$version.result"
+      return 0
+    fi
+  fi
+  root=$roots/$release
+  copy_sources "$root"
+  [ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+  if ! in_root "$version" "$root" sh -c 'apt-get update && apt-get install -y --no-install-recommends make' >>"$log" 2>&1; then
+    echo "skipped: Debian's packages are out of reach: $(grep -a '^E: ' "$log" | tail -n 1)" >"$work/$version.result"
+    return 0
+  fi
+  say "$version" "make test, in $root"
+  began=$(date +%s)
+  {
+    in_root "$version" "$root" env JOBS="$suite_jobs" TAP="${TAP:-}" make -C /timeshard test STAGES="$stages" 2>&1 </dev/null &&
+      echo passed >"$work/$version.status" || :
+  } | follow "$version" "$log"
+  echo $(($(date +%s) - began)) >"$work/$version.seconds"
+  in_root "$version" "$root" pg_config --version >"$work/$version.server" 2>/dev/null || :
+  major=$(sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p' "$work/$version.server")
+  if [ ! -e "$work/$version.status" ]; then
+    echo FAILED >"$work/$version.result"
+  elif [ "$major" != "$version" ]; then
+    echo "FAILED: $release offers PostgreSQL $major" >"$work/$version.result"
+  else
+    echo passed >"$work/$version.result"
+  fi
+  [ -n "${ROOTS:-}" ] || [ ! -e "$work/$version.status" ] || rm -rf "$root"
+}
+
+# Two processors and four gigabytes for each.
+processors=$(nproc 2>/dev/null || echo 2)
+memory=$(awk '/^MemAvailable:/ { print int($2 / 4000000) }' /proc/meminfo)
+parallel=${PARALLEL:-$((processors / 2 < memory ? processors / 2 : memory))}
+[ "$parallel" -gt 0 ] || parallel=1
+suite_jobs=$((processors / parallel))
+[ "$suite_jobs" -gt 1 ] || suite_jobs=2
+
+why=$(obstacle)
+running() { ls "$work" | grep -c '\.worker$' || :; }
+for version in $versions; do
+  if ! release=$(release_of "$version"); then
+    echo "skipped: no release of Debian offers it" >"$work/$version.result"
+  elif [ -n "$why" ]; then
+    echo "skipped: $why" >"$work/$version.result"
+  else
+    while [ "$(running)" -ge "$parallel" ]; do sleep 1; done
+    # The file first: it counts.
+    : >"$work/$version.worker"
+    (
+      trap 'exit 143' TERM
+      trap 'rm -f "$work/$version.worker"' EXIT
+      run_version "$version" "$release"
+    ) &
+    [ ! -e "$work/$version.worker" ] || echo $! >"$work/$version.worker"
+  fi
+done
+wait
+
+# What the runners themselves said at their ends.
+closing_lines() {
+  grep -aE '^(\[  PASSED  \]|\[  FAILED  \]|model: |# All [0-9]+ tests passed|# [0-9]+ of [0-9]+ tests failed|Files=|Result:|Failed [0-9]+/)|: clean$|is skipped|needs libc alone|has no warning' "$1" |
+    sed 's/^/          /'
+}
+echo
+printf '%-8s  %-9s  %-8s  %s\n' version Debian minutes result
+failed=0
+skipped=0
+for version in $versions; do
+  outcome=$(result "$version")
+  case ${outcome:=FAILED: ended early} in
+  FAILED*) failed=1 ;;
+  skipped*) skipped=1 ;;
+  esac
+  seconds=$(cat "$work/$version.seconds" 2>/dev/null || echo 0)
+  printf '%-8s  %-9s  %-8s  %s\n' "$version" "$(release_of "$version" || echo none)" "$(((seconds + 30) / 60))" "$outcome"
+  [ ! -s "$work/$version.server" ] || printf '          %s\n' "$(cat "$work/$version.server")"
+  [ ! -e "$work/logs/$version.log" ] || closing_lines "$work/logs/$version.log"
+done
+[ "$failed" -eq 0 ] || exit 1
+[ "$skipped" -eq 0 ] || exit 2
+echo 'All have passed.'
