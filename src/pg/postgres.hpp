@@ -90,6 +90,9 @@ inline constexpr int kAllowInParallel = GUC_ALLOW_IN_PARALLEL;
 inline constexpr int kAllowInParallel = 0;
 #endif
 
+/// For PG_RETURN_POINTER, which from 19 takes nothing that has no pointer's type.
+inline constexpr void *kNullPointer = nullptr;
+
 /// The record of a configuration variable or placeholder, null if there is
 /// none. Names compare as the server compares them, whatever the case.
 inline config_generic *FindVariable(const char *name)

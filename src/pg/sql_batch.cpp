@@ -89,6 +89,6 @@ Datum timeshard_next_ids_support(PG_FUNCTION_ARGS)
     if (IsA(request, SupportRequestRows) &&
         EstimateRows(reinterpret_cast<SupportRequestRows *>(request)))
         PG_RETURN_POINTER(request);
-    PG_RETURN_POINTER(nullptr);
+    PG_RETURN_POINTER(timeshard::pg::kNullPointer);
 }
 }

@@ -105,6 +105,6 @@ Datum timeshard_horizon_support(PG_FUNCTION_ARGS)
     auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
     if (IsA(request, SupportRequestSimplify))
         WarnOfOneStatement(reinterpret_cast<SupportRequestSimplify *>(request));
-    PG_RETURN_POINTER(nullptr);
+    PG_RETURN_POINTER(timeshard::pg::kNullPointer);
 }
 }

@@ -135,6 +135,12 @@ for my $preload (0, 1)
     is($node->safe_psql('restored', 'INSERT INTO kept VALUES (101); SELECT v FROM kept ORDER BY id DESC LIMIT 1'),
         101, "$mode: a new row sorts last");
 
+    # 18 shows what a library says of itself.
+    is( $node->safe_psql('postgres', "LOAD 'timeshard';
+            SELECT m.module_name, m.version = e.extversion FROM pg_get_loaded_modules() AS m, pg_extension AS e
+            WHERE m.file_name LIKE 'timeshard.%' AND e.extname = 'timeshard'"),
+        'timeshard|t', "$mode: the library has its name and version") if $server_major >= 18;
+
     # Starts of every kind. A session that is cut off has nothing to repair.
     my @last = ($node->safe_psql('postgres', $next));
     my $now = sub { push @last, $node->safe_psql('postgres', $next) };

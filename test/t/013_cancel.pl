@@ -102,6 +102,8 @@ for my $situation (@situations)
         $session->await_wait;
         $ended = monotonic();
     };
+    # 17 lets an extension name what it waits for.
+    my $event = $server_major < 17 ? 'Extension' : 'TimeshardClock';
     my $cancelled = sub {
         my ($how) = @_;
         my ($out, $err) = $session->receive;
@@ -112,6 +114,8 @@ for my $situation (@situations)
     };
 
     $wait->();
+    ok($session->await("wait_event = '$event'"), "$name: it is told what the session waits for");
+    $ended = monotonic();
     is($node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)"), 't', "$name: cancel is sent");
     $cancelled->('cancelled');
 
