@@ -215,7 +215,7 @@ wait
 
 # What the runners themselves said at their ends.
 closing_lines() {
-  grep -aE '^(\[  PASSED  \]|\[  FAILED  \]|model: |# All [0-9]+ tests passed|# [0-9]+ of [0-9]+ tests failed|Files=|Result:|Failed [0-9]+/)|: clean$|is skipped|needs libc alone|has no warning' "$1" |
+  grep -aE '^(\[  PASSED  \]|\[  FAILED  \]|model: |[# ]*All [0-9]+ tests passed|[# ]*[0-9]+ of [0-9]+ tests failed|Files=|Result:|Failed [0-9]+/)|: clean$|is skipped|needs libc alone|has no warning' "$1" |
     sed 's/^/          /'
 }
 echo

@@ -146,7 +146,7 @@ SKIP:
     my $strace = IPC::Run::start(
         [ 'strace', '-f', '-s', '200', '-o', $trace, 'postgres', '-D', $node->data_dir ],
         '<', \undef, '>>', $node->logfile, '2>&1');
-    $node->poll_query_until('postgres', 'SELECT true') or die 'the server does not start under strace';
+    await_server($node) or die 'the server does not start under strace';
     $node->_update_pid(1);
 
     # The memory that such a statement needs is there after the first.

@@ -106,7 +106,7 @@ sub kill_writer
         return $pid ne '' && kill 'KILL', $pid;
     }) or die 'there is no writer to kill';
     ok(eventually(sub { slurp_file($node->logfile, $offset) =~ /reinitializing/ }), 'the server restarts after a crash');
-    $node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+    await_server($node) or die 'the server did not come back';
     return;
 }
 

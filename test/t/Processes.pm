@@ -190,7 +190,7 @@ sub restart_now
 sub await_ready
 {
     my ($node) = @_;
-    $node->poll_query_until('postgres', 'SELECT true') or die $node->name . ' does not answer';
+    await_server($node) or die $node->name . ' does not answer';
     return;
 }
 

@@ -10,10 +10,11 @@ use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(
   new_cluster start_with_env restart_with_env restart_without_past set_clock fails_with
-  run_pgbench log_of faketime_library crash_restart configure reload_and_wait
+  run_pgbench log_of faketime_library crash_restart await_server configure reload_and_wait
   $server_major $force_parallel
 );
 
@@ -97,6 +98,21 @@ sub restart_without_past
     return start_with_env($node, %env);
 }
 
+# Waits until the server answers. (poll_query_until has psql read the query, and
+# fails where psql has ended before that because the server is still starting.)
+sub await_server
+{
+    my ($node) = @_;
+    my @psql = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT true');
+    for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+    {
+        my ($out, $err) = ('', '');
+        return 1 if IPC::Run::run(\@psql, '<', \undef, '>', \$out, '2>', \$err);
+        usleep(100_000);
+    }
+    return 0;
+}
+
 # Kills one backend with signal 9; the server, which needs restart_after_crash,
 # starts its shared memory anew. Returns when it answers again.
 sub crash_restart
@@ -107,7 +123,7 @@ sub crash_restart
     my $pid = $victim->query('SELECT pg_backend_pid()');
     kill 'KILL', $pid or die "cannot kill backend $pid: $!";
     $node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
-    $node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+    await_server($node) or die 'the server did not come back';
     eval { $victim->quit };
     return;
 }
