@@ -21,12 +21,12 @@ honest() {
 # A call's cost. What is no way to make a key is measured on the server of one
 # node bit, whose 2,097,152 IDs a millisecond hold nothing up.
 declare -A function_call=(
-  [none]=x [empty]='pg_backend_pid()' [clock]='clock_timestamp()'
+  [none]=1 [empty]='pg_backend_pid()' [clock]='clock_timestamp()' [text]="repeat('TXN_0123456789012345678', x)"
   [next_ids]="timeshard_next_ids($scan_rows)" [prefix]="timeshard_next_id_with_prefix('TXN_')"
   [prefix_at]="timeshard_prefix_at('-', 4)" [encode]='timeshard_encode(timeshard_next_id())'
   [format]="timeshard_format(timeshard_next_id(), 'TXN_')" [series]="generate_series(1, $scan_rows::bigint)"
 )
-functions=(none empty clock next_ids prefix prefix_at format encode series)
+functions=(none empty clock text next_ids prefix prefix_at format encode series)
 
 setup_calls() {
   local server name

@@ -20,7 +20,8 @@ def cost(run):
         return [title, f'`{call[name]}`', cell(run.rounds('calls', 'ns', name)),
                 cell(run.together(lambda a, b: a - b, ('calls', 'ns', name), ('calls', 'ns', 'empty')))]
 
-    base = [('none', 'no call'), ('empty', 'empty call'), ('clock', 'reading the clock')]
+    base = [('none', 'no call'), ('empty', 'empty call'), ('clock', 'reading the clock'),
+            ('text', 'a text as long as an ID with a prefix')]
     table(['', 'CALL', 'ns a row', 'less an empty call'], [row(*line) for line in [*base, *run.titles().items()]])
     commands(run, 'calls')
 
