@@ -248,7 +248,7 @@ sub numbers_of
     like($report, qr/\*\*Unfinished\*\*: .* in stage calls, round \d+ of 99/, 'makes the report of them, says how far it came');
     like($report, qr/\*\*Missing\*\*: .*\bfill\b/, 'and what is missing');
     my ($values) = figures_of($folder);
-    like($report, qr/^\| no call \| `x` \| [\d.]+ /m, 'a figure is in the report');
+    like($report, qr/^\| no call \| `1` \| [\d.]+ /m, 'a figure is in the report');
     unlike($report, qr/\*\*Failed\*\*/, 'what was interrupted is no failure');
     is_deeply(left_behind(), [], 'no server and no folder is left');
 }
