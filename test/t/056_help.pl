@@ -74,7 +74,8 @@ sub complaints_of
     my ($comment, $arguments, $strict) = @_;
     return 'none' if !defined $comment || $comment eq '';
     my @complaints;
-    push @complaints, 'not on one line of plain text' if $comment =~ /[^\x20-\x7e]|  |^ | $/;
+    push @complaints, 'not in lines of plain text' if $comment =~ /[^\x20-\x7e\n]|  |^\s|\s$| \n|\n\s/;
+    push @complaints, 'with a line too long for \df+' if grep { length > 160 } split /\n/, $comment;
     push @complaints, 'with a capital at its start' if $comment =~ /^(?!ID)[A-Z]/;
     push @complaints, 'with a full stop' if $comment =~ /\.$/;
     push @complaints, 'too short' if $comment !~ / /;
@@ -94,7 +95,7 @@ no_complaints('comments',
     map { my $row = $_; map { "$row->[0]: $_: " . ($row->[1] // '') } complaints_of(@$row[ 1 .. 3 ]) } @commented);
 
 for my $case (
-    [ none => '' ], [ plain => "two\nlines of it" ], [ capital => 'An ID made anew' ], [ stop => 'an ID made anew.' ],
+    [ none => '' ], [ plain => "two\n\nlines of it" ], [ line => 'an ID ' . 'made anew ' x 16 . 'so' ], [ capital => 'An ID made anew' ], [ stop => 'an ID made anew.' ],
     [ short => 'ID' ], [ long => 'an ID ' x 110 . 'x' ], [ bracket => 'an ID (made anew' ], [ 'timeshard_none\(' => 'as timeshard_none() does it' ],
     [ 'timeshard.none' => 'see timeshard.none for it' ], [ at_position => 'an ID of digits', 'at_position integer' ],
     [ 'what id is' => 'an ID of digits', 'id bigint, prefix text' ])
