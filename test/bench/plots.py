@@ -30,7 +30,7 @@ def gnuplot(run, name, title, size, commands):
     script = HEAD.format(size=size, path=path.replace('"', '\\"'), title=quoted(title)) + commands
     try:
         done = subprocess.run(['gnuplot', '-'], input=script, encoding='utf-8', capture_output=True, check=False)
-        why = done.stderr if done.returncode else ''
+        why = (done.stderr or f'exit code {done.returncode}') if done.returncode else ''
     except FileNotFoundError:
         why = 'gnuplot is not installed'
     if why:
@@ -91,7 +91,7 @@ def draw(run):
 
     counts = run.xs('sessions', 'ids_per_s')
     axes = ('set logscale x 2\nset xlabel "sessions"\nset ylabel "million IDs a second"\nset yrange [0:*]\n'
-            + KEY)
+            + (f'set xrange [{0.9 * counts[0]}:{1.12 * counts[-1]}]\n' if counts else '') + KEY)
     lines_plot(run, 'sessions', 'IDs a second, all sessions together', axes, [
         (kind, title, [(count, [number / 1e6 for number in three]) for count in counts
                  if (three := summary(run.rounds('sessions', 'ids_per_s', kind, count)))])
