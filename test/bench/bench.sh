@@ -4,8 +4,9 @@
 #
 #   usage: bench.sh [--check]     --check, or CHECK=1: exit code 1 if a target is missed
 #
-#   OUT=bench-report       folder for the report, its plots and the raw figures
-#   QUICK=1                everything at small sizes, in less than two minutes
+#   OUT=bench-report       folder for the report, its plots and the raw figures; an
+#                          earlier report there moves to OUT/previous
+#   QUICK=1                everything at small sizes, in less than two minutes, into bench-report-quick
 #   ROUNDS=5               each measures everything once, in turning order (QUICK: 1)
 #   STAGES="calls ..."     only these; ranges, lookups, commits and more need fill
 #   SECONDS_PER_RUN=4      of pgbench; 0: a fixed amount of work (QUICK: 0)
@@ -39,13 +40,15 @@ quick=${QUICK:-0} check=${CHECK:-0} installed=${INSTALLED:-0}
 by_size() { if [ "$quick" = 1 ]; then echo "$1"; else echo "$2"; fi; }
 : "${ROUNDS:=$(by_size 1 5)}" "${SECONDS_PER_RUN:=$(by_size 0 4)}" "${SCAN_ROWS:=$(by_size 50000 2000000)}"
 : "${BULK_ROWS:=$(by_size 30000 3000000)}" "${GROWN_ROWS:=$(by_size 200000 10000000)}"
-: "${SESSIONS:=$(by_size '1 2 32' '1 2 4 8 16 32 64')}" "${STAGES:=${all_stages[*]}}" "${OUT:=bench-report}"
+: "${SESSIONS:=$(by_size '1 2 32' '1 2 4 8 16 32 64')}" "${STAGES:=${all_stages[*]}}" "${OUT:=bench-report$(by_size -quick '')}"
 number ROUNDS 1 99
 number SECONDS_PER_RUN 0 600
 number SCAN_ROWS 2000 100000000
 number BULK_ROWS 1000 100000000
 number GROWN_ROWS 10000 100000000
 most_sessions=32
+set -f # a star is no list of files
+[[ $SESSIONS =~ [^[:space:]] && $STAGES =~ [^[:space:]] ]] || refuse 'SESSIONS and STAGES must not be blank'
 for count in $SESSIONS; do
   [[ $count =~ ^[1-9][0-9]{0,2}$ ]] || refuse "SESSIONS takes numbers from 1 to 999, and has '$count'"
   [ "$count" -le "$most_sessions" ] || most_sessions=$count
@@ -53,6 +56,7 @@ done
 for stage in $STAGES; do
   [[ " ${all_stages[*]} " = *" $stage "* ]] || refuse "there is no stage '$stage': STAGES takes ${all_stages[*]}"
 done
+set +f
 rounds=$ROUNDS seconds=$SECONDS_PER_RUN scan_rows=$SCAN_ROWS bulk_rows=$BULK_ROWS grown_rows=$GROWN_ROWS
 session_counts=$SESSIONS layouts='1 8 10 12 14' layout_counts=$(by_size '1 32' '1 2 32')
 more_rows=$((grown_rows / 10))           # added to a large table a round
@@ -63,7 +67,7 @@ quick_commits=$((bulk_rows / 250))       # commits of such a run
 timed_calls=$((scan_rows / $(by_size 25 20))) # calls whose latency is taken
 core_filter=$(by_size Latency .) core_min_time=$(by_size 0.01 0.2)
 
-# A report of an earlier run is replaced; anything else is not ours to touch.
+# A report of an earlier run is set aside; anything else is not ours to touch.
 [ ! -e "$OUT" ] || [ -d "$OUT" ] || refuse "OUT: '$OUT' is not a folder"
 if [ -d "$OUT" ] && [ -n "$(ls -A "$OUT")" ] && [ ! -e "$OUT/figures.tsv" ]; then
   refuse "OUT: '$OUT' is not empty, and is no earlier report"
@@ -85,7 +89,15 @@ parts=$here/test/bench
 processors=$(nproc)
 buffers=$(awk -v most="$(by_size 384 1024)" '/^MemTotal/ { m = int($2 / 1024 / 8); print (m > most ? most : m < 128 ? 128 : m) }' /proc/meminfo)
 
-rm -f "$folder"/*.svg "$folder/report.md" "$folder/core.json"
+# An earlier report is set aside: this run may come to less.
+exec 8<"$folder"
+flock -n 8 || refuse "OUT: another run writes into '$OUT'"
+if [ -e "$folder/figures.tsv" ]; then
+  rm -rf "$folder/previous"
+  mkdir "$folder/previous"
+  for name in report.md figures.tsv run.tsv core.json; do [ ! -e "$folder/$name" ] || mv "$folder/$name" "$folder/previous/"; done
+  find "$folder" -maxdepth 1 -name '*.svg' -exec mv -t "$folder/previous" {} +
+fi
 printf 'stage\tmeasure\tsubject\tx\tround\tvalue\n' >"$folder/figures.tsv"
 printf 'key\tname\ttext\n' >"$folder/run.tsv"
 record() { # record STAGE MEASURE SUBJECT X ROUND VALUE

@@ -16,6 +16,9 @@ set rmargin 5
 set tics nomirror
 '''
 
+# Beside the plot, which leaves it room only where the margin is not fixed.
+KEY = 'unset rmargin\nset key outside right top Left reverse\n'
+
 
 def quoted(text):
     return '"' + text.replace('\\', '\\\\').replace('"', '\\"') + '"'
@@ -27,7 +30,7 @@ def gnuplot(run, name, title, size, commands):
     script = HEAD.format(size=size, path=path.replace('"', '\\"'), title=quoted(title)) + commands
     try:
         done = subprocess.run(['gnuplot', '-'], input=script, encoding='utf-8', capture_output=True, check=False)
-        why = done.stderr if done.returncode else ''
+        why = (done.stderr or f'exit code {done.returncode}') if done.returncode else ''
     except FileNotFoundError:
         why = 'gnuplot is not installed'
     if why:
@@ -59,7 +62,7 @@ def lines_plot(run, name, title, axes, series):
         colour = f'lw {3 if kind.startswith("timeshard") else 1.5} lc rgb {quoted(colour_of(run, kind))}'
         parts.append(f'$s{i} using 1:2 with lines {colour} title {quoted(label)}')
         parts.append(f'$s{i} using 1:2:3:4 with yerrorbars pt 7 ps 0.5 {colour} notitle')
-    gnuplot(run, name, title, '860,480', script + 'plot ' + ', \\\n  '.join(parts) + '\n')
+    gnuplot(run, name, title, '1000,480', script + 'plot ' + ', \\\n  '.join(parts) + '\n')
 
 
 def bars(run, name, title, unit, rows, size='860,480'):
@@ -88,7 +91,7 @@ def draw(run):
 
     counts = run.xs('sessions', 'ids_per_s')
     axes = ('set logscale x 2\nset xlabel "sessions"\nset ylabel "million IDs a second"\nset yrange [0:*]\n'
-            'set key outside right top Left reverse\n')
+            + (f'set xrange [{0.9 * counts[0]}:{1.12 * counts[-1]}]\n' if counts else '') + KEY)
     lines_plot(run, 'sessions', 'IDs a second, all sessions together', axes, [
         (kind, title, [(count, [number / 1e6 for number in three]) for count in counts
                  if (three := summary(run.rounds('sessions', 'ids_per_s', kind, count)))])
@@ -108,7 +111,7 @@ def draw(run):
     shares = ['p50', 'p90', 'p95', 'p99', 'p99.9', 'max']
     ticks = ', '.join(f'"{share}" {i}' for i, share in enumerate(shares))
     axes = (f'set xtics ({ticks})\nset xrange [-0.3:{len(shares) - 0.7}]\nset logscale y\nset ylabel "µs"\n'
-            'set key outside right top Left reverse\n')
+            + KEY)
     # A call of less than a microsecond is on the axis.
     lines_plot(run, 'latency', 'Latency of single calls as a client sees it, over a socket', axes, [
         (kind, title, [(i, [max(number, 1) for number in three]) for i, share in enumerate(shares)

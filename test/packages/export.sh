@@ -20,7 +20,7 @@ if top=$(git rev-parse --show-toplevel 2>/dev/null) && [ "$top" -ef . ]; then
 else
   version=$(version_of <META.json)
   take() {
-    find . \( -name .git -o -name build -o -name tmp_check -o -name results -o -name log -o -name bench-report \) -prune \
+    find . \( -name .git -o -name build -o -name tmp_check -o -name results -o -name log -o -name 'bench-report*' \) -prune \
       -o -type f ! -name '*.o' ! -name '*.bc' ! -name '*.so' ! -name '*.zip' ! -name 'regression.*' -print |
       LC_ALL=C sort | tar -cf - -T -
   }

@@ -54,6 +54,10 @@ for my $marked (1, 0)
         $second->safe_psql('postgres', 'CREATE TABLE other ()');
     }
     $second->safe_psql('postgres', 'CHECKPOINT');
+
+    # A commit later than the checkpoint, so that it is what the floor rests on: of a
+    # checkpoint only the second is known, and the whole of it counts.
+    $second->safe_psql('postgres', q{SELECT pg_logical_emit_message(true, 'rewind', 'a commit')});
     is((-e $second->data_dir . '/timeshard.mark') // 0, $marked, "$name: so it is");
 
     # The configuration lies in the data directory, and is the source's after it.

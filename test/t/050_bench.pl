@@ -100,6 +100,8 @@ sub numbers_of
         [ { STAGES => 'calls swimming' }, qr/there is no stage 'swimming'/ ],
         [ { OUT => "$taken/diary" }, qr/is not a folder/ ],
         [ { OUT => $taken }, qr/is not empty, and is no earlier report/ ],
+        [ { STAGES => ' ' }, qr/must not be blank/ ],
+        [ { STAGES => '*' }, qr/there is no stage '\*'/ ],
         [ { GROWN_ROWS => 100_000_000, BULK_ROWS => 100_000_000, TMPDIR => '/dev/shm' }, qr/takes about \d+ MB/ ],
         [ {}, qr/there is no argument '--fast'/, '--fast' ],
       )
@@ -225,6 +227,8 @@ sub numbers_of
 {
     my $folder = "$folders/interrupted";
     my $log = "$folders/interrupted.log";
+    mkdir $folder or die $!;
+    append_to_file("$folder/$_", "earlier\n") for qw(figures.tsv report.md sizes.svg);
     my $pid = fork() // die $!;
     if ($pid == 0)
     {
@@ -239,6 +243,9 @@ sub numbers_of
     my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
     sleep 0.05 until $kept->() >= 8 || waitpid($pid, WNOHANG) || time > $deadline;
     my $before = slurp_file("$folder/figures.tsv");
+    my ($second, $why) = run_bench({ %tiny, OUT => $folder, STAGES => 'calls' });
+    is($second, 2, 'a second run into the same folder is refused');
+    like($why, qr/another run writes into/, 'and told why');
     kill 'INT', -$pid;
     waitpid $pid, 0;
     is($? & 127 ? 128 + ($? & 127) : $? >> 8, 130, 'an interrupted run says so by its exit code') or diag(slurp_file($log));
@@ -250,6 +257,7 @@ sub numbers_of
     my ($values) = figures_of($folder);
     like($report, qr/^\| no call \| `1` \| [\d.]+ /m, 'a figure is in the report');
     unlike($report, qr/\*\*Failed\*\*/, 'what was interrupted is no failure');
+    is(slurp_file("$folder/previous/$_"), "earlier\n", "the earlier $_ was set aside") for qw(figures.tsv report.md sizes.svg);
     is_deeply(left_behind(), [], 'no server and no folder is left');
 }
 
