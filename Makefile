@@ -11,7 +11,8 @@ DATA = $(call ours,sql/timeshard--*.sql)
 OBJS = $(patsubst %.cpp,%.o,$(call ours,src/core/*.cpp src/pg/*.cpp))
 OUR_HEADERS = $(call ours,src/core/*.hpp src/pg/*.hpp)
 
-# pg_regress: passes on any server that has the extension installed.
+# pg_regress: passes on any server that has the extension installed, but for one whose
+# default isolation or strings are not PostgreSQL's own.
 REGRESS = extension generate text parse config contexts stats time codes batch horizon
 REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 

@@ -1,7 +1,22 @@
 \echo Use "ALTER EXTENSION timeshard UPDATE TO '0.7.0'" to load this file. \quit
 
 -- 0.7.0 brings packages and more versions of PostgreSQL. In the database, two
--- comments say more, and long ones are broken into lines.
+-- comments say more, long ones are broken into lines, and rights are dumped.
+
+-- The script that brought 0.5.0 granted again what had been granted on
+-- timeshard_stats(). To PostgreSQL these are the extension's own rights since then,
+-- which no dump contains: make them the administrator's again, as they were.
+-- (Names and operators are qualified: see there.)
+DELETE FROM pg_catalog.pg_init_privs
+WHERE classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid
+  AND objoid OPERATOR(pg_catalog.=) 'timeshard_stats()'::pg_catalog.regprocedure::pg_catalog.oid;
+-- From 17, the roles in them are depended on.
+DELETE FROM pg_catalog.pg_shdepend
+WHERE classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid
+  AND objid OPERATOR(pg_catalog.=) 'timeshard_stats()'::pg_catalog.regprocedure::pg_catalog.oid
+  AND deptype OPERATOR(pg_catalog.=) 'i'::pg_catalog."char"
+  AND dbid OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database
+      WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database());
 
 COMMENT ON FUNCTION timeshard_next_id_with_prefix(text) IS
 'a new ID as 19 zero-padded digits behind the prefix, which may be any text; else as timeshard_next_id()';

@@ -10,6 +10,15 @@ set -eu
 to_top=..
 stages=${*:-unit fuzz model regress tap}
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+for stage in $stages; do
+  case $stage in
+  unit | fuzz | model | regress | tap) ;;
+  *)
+    echo "no such stage: $stage" >&2
+    exit 2
+    ;;
+  esac
+done
 
 "$(dirname "$0")/install_packages.sh" test
 keep_on_failure=1
@@ -53,10 +62,6 @@ for stage in $stages; do
     as_user sh -c 'cd "$1/src" && shift && PATH="$1:$PATH" PG_REGRESS="$2/src/test/regress/pg_regress" \
       TESTDIR="$PWD" TESTDATADIR="$PWD/tmp_check" TESTLOGDIR="$PWD/tmp_check/log" PG_TEST_TIMEOUT_DEFAULT=180 prove -j "$3" --timer -I test/t -I "$2/src/test/perl" $4' \
       sh "$work" "$bindir" "$pgxs_dir" "$jobs" "${TAP:-test/t/*.pl}"
-    ;;
-  *)
-    echo "no such stage: $stage" >&2
-    exit 2
     ;;
   esac
 done

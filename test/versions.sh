@@ -14,7 +14,7 @@
 # Exit: 0 all have passed, 1 one has failed, 2 none has failed but one was skipped.
 set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
-versions=${VERSIONS:-15 17 18}
+versions=$(printf '%s\n' ${VERSIONS:-15 17 18} | sort -u)
 stages=${STAGES:-unit fuzz model regress tap}
 mirror=${MIRROR:-http://deb.debian.org/debian}
 
@@ -92,7 +92,8 @@ in_root() {
     cd /
     umount -l /.outside
     rmdir /.outside
-    exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"' \
+    exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+      http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" "$@"' \
     sh "$root" "$@"
 }
 
@@ -187,6 +188,12 @@ run_version() {
 # Two processors and four gigabytes for each.
 processors=$(nproc 2>/dev/null || echo 2)
 memory=$(awk '/^MemAvailable:/ { print int($2 / 4000000) }' /proc/meminfo)
+case ${PARALLEL:-} in
+*[!0-9]*)
+  echo "PARALLEL is not a number: $PARALLEL" >&2
+  exit 1
+  ;;
+esac
 parallel=${PARALLEL:-$((processors / 2 < memory ? processors / 2 : memory))}
 [ "$parallel" -gt 0 ] || parallel=1
 suite_jobs=$((processors / parallel))

@@ -28,7 +28,20 @@ for my $case (
     my $before = $node->safe_psql($dbname, "CREATE EXTENSION timeshard VERSION '0.4.0'; $sql; $rights");
     $node->safe_psql($dbname, 'ALTER EXTENSION timeshard UPDATE');
     is($node->safe_psql($dbname, $rights), $before, "rights, $name: as before the upgrade ($before)");
+    # What an extension's script grants is the extension's to PostgreSQL, and not dumped.
+    my $dump = PostgreSQL::Test::Utils::tempdir . '/dump.sql';
+    $node->command_ok([ 'pg_dump', '-f', $dump, $dbname ], "rights, $name: dumped");
+    $node->safe_psql('postgres', qq{CREATE DATABASE "${dbname}_again"});
+    $node->command_ok([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, "${dbname}_again" ], "rights, $name: restored");
+    is($node->safe_psql("${dbname}_again", $rights), $before, "rights, $name: as before in a restored dump");
 }
+
+# Nor do the rights of the extension's script keep a role from being dropped.
+for my $name (qw(granted beside_PUBLIC))
+{
+    $node->safe_psql("rights_$name$_", 'REVOKE ALL ON FUNCTION timeshard_stats() FROM "a monitor", other') for '', '_again';
+}
+is($node->safe_psql('postgres', 'DROP ROLE "a monitor"; DROP ROLE other; SELECT 1'), '1', 'roles without rights can be dropped');
 
 $node->stop;
 done_testing();

@@ -27,6 +27,10 @@ for package in packages/postgresql-*-timeshard_*.deb; do
   [ -z "$changed" ] || { echo "not as packaged:"; echo "$changed"; exit 1; }
   library=$(grep '/timeshard\.so$' owned)
   folder=$(dirname "$library")
+  pages=/usr/share/doc/$name
+  for page in README.md $(grep -aoE 'doc/[a-z-]+\.md' "$library" | sort -u) $(cd "$pages" && grep -ohE 'doc/[a-z_-]+\.(md|sql|py)' README.md | sort -u); do
+    [ -f "$pages/$page" ] || { echo "the manual is not there: $page"; exit 1; }
+  done
   bitcode='without bitcode: the server has no JIT'
   if [ -e "$folder/llvmjit.so" ]; then
     grep -qx "$folder/bitcode/timeshard.index.bc" owned || { echo 'the server has JIT, and the package no bitcode'; exit 1; }
