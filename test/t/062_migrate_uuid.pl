@@ -84,7 +84,7 @@ subtest 'the locks' => sub {
         locks_hold($node, $db, $heading, 'uuid', 5);
         watched_locks_hold($node, $db, $heading, 'uuid', 6,
             [ 'logins', 'RowExclusive', "UPDATE logins SET device = device WHERE id = (SELECT min(id) FROM logins)" ],
-            [ 'logins', 'ShareUpdateExclusive', "INSERT INTO logins (account_id, device) SELECT id, 'x' FROM accounts LIMIT 1" ]);
+            [ 'logins', 'ShareUpdateExclusive', "INSERT INTO logins (account_id, device) SELECT id, 'x' FROM accounts WHERE email = 'user9\@example.com'" ]);
         locks_hold($node, $db, $heading, 'uuid', 7, 8);
     };
     $to_switch->();

@@ -21,7 +21,7 @@ my %epoch = (timeshard => 1702385533000, twitter => 1288834974657, late => 17356
 sub made_by
 {
     my ($epoch, $node_id, $sequence, $at_ms) = @_;
-    return (int($at_ms // 1000 * time) - $epoch) << 22 | $node_id << 12 | $sequence;
+    return (int($at_ms // 1000 * time()) - $epoch) << 22 | $node_id << 12 | $sequence;
 }
 
 # Takes an ID as soon as the server makes one again.
@@ -47,7 +47,7 @@ subtest 'the same epoch' => sub {
 
     # The application goes on while the server makes IDs too.
     my $python = "SELECT nextval('n') % 4096 AS n \\gset\n"
-      . "INSERT INTO events VALUES (((extract(epoch FROM clock_timestamp()) * 1000)::bigint - $epoch{timeshard}) << 22 | 42 << 12 | :n, 'NAME');\n";
+      . "INSERT INTO events VALUES ((((extract(epoch FROM clock_timestamp()) * 1000)::bigint - $epoch{timeshard}) << 22) | (42 << 12) | :n, 'NAME');\n";
     query($node, $db, 'CREATE SEQUENCE n');
     my $database = "INSERT INTO events (what) VALUES ('NAME') RETURNING id;\n";
     my $either = "SELECT column_default IS NOT NULL AS moved FROM information_schema.columns WHERE table_name = 'events' AND column_name = 'id' \\gset\n"
@@ -61,7 +61,7 @@ subtest 'the same epoch' => sub {
     is(query($node, $db, "SELECT string_agg(DISTINCT node_id::text, ' ') FROM events, timeshard_parse(id)"), '298 42', 'of both kinds');
 
     # The application's clock was ahead.
-    my $ahead = made_by($epoch{timeshard}, 42, 0, 1000 * time + 3000);
+    my $ahead = made_by($epoch{timeshard}, 42, 0, 1000 * time() + 3000);
     query($node, $db, "INSERT INTO events VALUES ($ahead, 'ahead')");
     is(query($node, $db, block_text('snowflake-2')), 'f|f', 'step 2 finds a clock that was ahead');
     cmp_ok(query($node, $db, "INSERT INTO events (what) VALUES ('x') RETURNING id"), '<', $ahead, 'new IDs are below its');
@@ -129,13 +129,13 @@ CREATE FUNCTION snowflake.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS \
 DECLARE
     now_ms bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $epoch{pgedge}
                      + coalesce(current_setting('snowflake.ahead', true), '0')::integer;
-    l snowflake.last;
+    made snowflake.last;
 BEGIN
     INSERT INTO snowflake.last AS l VALUES (\$1, now_ms, 0)
     ON CONFLICT (sequence) DO UPDATE SET ms = CASE WHEN now_ms > l.ms THEN now_ms WHEN l.count = 4095 THEN l.ms + 1 ELSE l.ms END,
-        count = CASE WHEN now_ms > l.ms THEN 0 ELSE (l.count + 1) % 4096 END RETURNING l.* INTO l;
-    RETURN l.ms << 22 | CASE WHEN current_setting('snowflake.old', true) = 'on' THEN l.count << 10 | current_setting('snowflake.node')::integer
-                             ELSE current_setting('snowflake.node')::integer << 12 | l.count END;
+        count = CASE WHEN now_ms > l.ms THEN 0 ELSE (l.count + 1) % 4096 END RETURNING l.* INTO made;
+    RETURN made.ms << 22 | CASE WHEN current_setting('snowflake.old', true) = 'on' THEN made.count << 10 | current_setting('snowflake.node')::integer
+                             ELSE current_setting('snowflake.node')::integer << 12 | made.count END;
 END \$\$;
 SQL
 
