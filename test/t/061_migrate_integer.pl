@@ -135,10 +135,18 @@ SQL
 subtest 'rows that cannot be done' => sub {
     my $db = new_database($node, 'stuck');
     query($node, $db, 'CREATE TABLE t AS SELECT n, NULL::integer AS m FROM generate_series(1, 5) AS n');
-    my $text = block_text('in-batches') =~ s/idle > 600/idle > 3/r =~ s/CREATE PROCEDURE/CREATE OR REPLACE PROCEDURE/r;
-    query($node, $db, $text);
-    fails_with($node, "CALL in_batches('t', 'm = nullif(n, 3)', 'm IS NULL')", qr/rows of t are left/, 'it does not go on for ever', dbname => $db);
-    is(query($node, $db, 'SELECT count(*) FROM t WHERE m = n'), 4, 'the others are done');
+    fails_with($node, "CALL in_batches('t', 'm = nullif(n, 3)', 'm IS NULL')", qr/the change leaves rows of t undone/,
+        'a change that does not do it', dbname => $db);
+    query($node, $db, block_text('in-batches') =~ s/idle > 600/idle > 3/r =~ s/CREATE PROCEDURE/CREATE OR REPLACE PROCEDURE/r);
+    my $holder = TimeshardSession->new($node, $db);
+    $holder->ask_ok("BEGIN;\nSELECT FROM t WHERE n = 3 FOR UPDATE");
+    fails_with($node, "CALL in_batches('t', 'm = n', 'm IS NULL')", qr/rows of t are left that others have locked/,
+        'rows that are locked for long', dbname => $db);
+    is(query($node, $db, 'SELECT string_agg(n::text, \' \') FROM t WHERE m IS NULL'), 3, 'the others are done');
+    $holder->ask_ok('COMMIT');
+    $holder->finish;
+    query($node, $db, "CALL in_batches('t', 'm = n', 'm IS NULL')");
+    is(query($node, $db, 'SELECT count(*) FROM t WHERE m = n'), 5, 'called again, it does the rest');
 };
 
 $node->stop;
