@@ -67,7 +67,7 @@ sub locks_hold_back
             WHERE pid = pg_backend_pid() AND mode = 'AccessExclusiveLock' AND relkind = 'r'"),
         'accounts logins', 'back: the lock');
     unlike($log, qr/DEBUG: .*(?:rewriting|verifying|validating|building)/, 'back: for how long');
-    $session->ask_ok("ROLLBACK;\nRESET client_min_messages");
+    $session->ask('ROLLBACK');
     $session->finish;
     return run_steps($node, $db, 'uuid-back');
 }
