@@ -140,7 +140,7 @@ subtest 'rows that cannot be done' => sub {
     query($node, $db, block_text('in-batches') =~ s/idle > 600/idle > 3/r =~ s/CREATE PROCEDURE/CREATE OR REPLACE PROCEDURE/r);
     my $holder = TimeshardSession->new($node, $db);
     $holder->ask_ok("BEGIN;\nSELECT FROM t WHERE n = 3 FOR UPDATE");
-    fails_with($node, "CALL in_batches('t', 'm = n', 'm IS NULL')", qr/rows of t are left that others have locked/,
+    fails_with($node, "SET lock_timeout = '10s';\nCALL in_batches('t', 'm = n', 'm IS NULL')", qr/rows of t are left that others have locked/,
         'rows that are locked for long', dbname => $db);
     is(query($node, $db, 'SELECT string_agg(n::text, \' \') FROM t WHERE m IS NULL'), 3, 'the others are done');
     $holder->ask_ok('COMMIT');

@@ -27,6 +27,7 @@ INSERT INTO customers (name) SELECT 'customer ' || n FROM generate_series(1, 500
 INSERT INTO orders (customer) SELECT id FROM customers;
 INSERT INTO events SELECT n FROM generate_series(1, 9) AS n;
 INSERT INTO events DEFAULT VALUES;
+INSERT INTO events DEFAULT VALUES;
 SQL
 my @tables = qw(customers orders events);
 my $content = join ' || ', map { "(SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM $_ AS t)" } @tables;
