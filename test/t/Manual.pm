@@ -252,7 +252,7 @@ sub run_blocks
         '<', \$input, '>&', \$output);
     utf8::decode($output);
     my @outputs;
-    my @parts = split /^=== block (\d+)\n/m, $output;
+    my @parts = split /^=== block (\d+)\n/m, $output, -1;
     shift @parts;
     while (my ($index, $text) = splice @parts, 0, 2) { $outputs[$index] = $text }
     return @outputs;
