@@ -89,7 +89,7 @@ subtest 'Alembic' => sub {
 
     # The trap: another text is run, and no call gives what another gives.
     shop_sql($node, $database, 'ALTER TABLE orders ALTER COLUMN id SET DEFAULT timeshard_next_id();
-        CREATE SCHEMA keys; ALTER DATABASE alembic SET search_path = keys, public');
+        CREATE SCHEMA keys; ALTER DATABASE alembic SET search_path = public, keys');
     $node->safe_psql($database, 'ALTER EXTENSION timeshard SET SCHEMA keys');
     my $issued = 'SELECT ids_issued FROM keys.timeshard_stats()';
     write_program("$folder/models.py", snippet('sqlalchemy-models') =~ s/timeshard_next_id/keys.timeshard_next_id/r);
