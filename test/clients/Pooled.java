@@ -28,24 +28,22 @@ public class Pooled {
         return pids;
     }
 
-    static Connection taker() throws SQLException {
-        Connection connection = connect("&prepareThreshold=0");
-        connection.setAutoCommit(false);
-        return connection;
+    static PreparedStatement prepared(String more) throws SQLException {
+        return connect(more).prepareStatement("INSERT INTO customers (name) VALUES (?) RETURNING id, pg_backend_pid() AS pid");
     }
 
     static void take(Connection connection) throws SQLException {
+        connection.setAutoCommit(false);
         connection.createStatement().execute("SELECT 1");
     }
 
     public static void main(String[] arguments) throws SQLException {
-        Connection client = connect(arguments[0].equals("do-not") ? "&prepareThreshold=0" : "");
-        PreparedStatement insert = client.prepareStatement(
-            "INSERT INTO customers (name) VALUES (?) RETURNING id, pg_backend_pid() AS pid");
+        String more = arguments[0].equals("do-not") ? "&prepareThreshold=0" : "";
+        PreparedStatement insert = prepared(more);
         if (arguments[0].equals("count")) {
             for (int run = 1; run < 20; run++) {
                 insert(insert);
-                ResultSet row = client.createStatement().executeQuery("SELECT count(*) FROM pg_prepared_statements");
+                ResultSet row = insert.getConnection().createStatement().executeQuery("SELECT count(*) FROM pg_prepared_statements");
                 row.next();
                 if (row.getInt(1) > 0) {
                     System.out.println("first " + run);
@@ -55,11 +53,13 @@ public class Pooled {
             return;
         }
 
-        // One is taken: the client prepares on the other. Then that one is taken instead.
-        Connection first = taker();
-        Connection second = taker();
+        // One is taken: the client prepares on the other, and so does a second client. (A lost statement the driver
+        // prepares anew by itself.) Then that one is taken instead.
+        Connection first = connect("&prepareThreshold=0");
+        Connection second = connect("&prepareThreshold=0");
         take(first);
         Set<Integer> before = insertTen(insert);
+        before.addAll(insertTen(prepared(more)));
         take(second);
         first.commit();
         Set<Integer> after = insertTen(insert);

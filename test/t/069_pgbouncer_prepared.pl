@@ -1,6 +1,7 @@
 # Prepared statements through pgbouncer in transaction mode, as doc/clients.md has
 # them: when each client begins to prepare, what happens when its next transaction
-# gets another server connection, and what the page advises against it.
+# gets another server connection, or another client its own, and what the page
+# advises against it.
 #
 # Debian: pgbouncer, python3-psycopg, nodejs and node-pg, default-jdk-headless and
 # libpostgresql-jdbc-java.
@@ -25,14 +26,15 @@ my $jar = '/usr/share/java/postgresql.jar';
 my $node = shop_cluster('pgbouncer_prepared');
 shop_database($node, 'shop', tables => 1);
 
-# How each client is started, with and without the page's advice, and when it is
-# said to prepare. Each program is told where pgbouncer and the server are.
+# How each client is started, the page's advice, when it begins to prepare, and how
+# that fails: its statement is not in the server connection, or another's is.
 my %ways = (
     psycopg => {
         command => [ $python, "$clients/pooled.py" ],
         has => sub { has_python_modules('psycopg') },
         advice => 'prepare_threshold=None',
         prepares => 6,
+        fails => 'does not exist',
     },
     'node-postgres' => {
         command => [ 'node', "$clients/pooled.js" ],
@@ -41,12 +43,14 @@ my %ways = (
         has => sub { (run_in_shop($node, 'shop', [ 'node', '-e', 'require("pg")' ], env => $_[0]))[0] },
         advice => 'no `name`',
         prepares => 1,
+        fails => 'does not exist',
     },
     JDBC => {
         command => [ 'java', '-cp', $jar, "$clients/Pooled.java" ],
         has => sub { -e $jar && (run_in_shop($node, 'shop', [ 'javac', '-version' ]))[0] },
         advice => 'prepareThreshold=0',
         prepares => 5,
+        fails => 'already exists',
     },
 );
 my $page = read_text($Clients::page);
@@ -80,7 +84,7 @@ for my $client (sort keys %ways)
             my $name = join(' = ', @$setting) || 'a pgbouncer that does not know them';
             my $said = $run->($pool->{port}, 'prepare');
             if (($setting->[1] // 0) > 0) { is($said, 'runs on both connections', "$name: runs") }
-            else { like($said, qr/prepared statement .* does not exist/, "$name: fails in another connection") }
+            else { like($said, qr/prepared statement .* $way{fails}/, "$name: fails") }
             is($run->($pool->{port}, 'do-not'), 'runs on both connections', "$name: with the page's advice, runs");
             $pool->stop;
         }

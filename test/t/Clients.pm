@@ -85,7 +85,13 @@ sub shown
 sub written_by_tools
 {
     my ($rows) = read_text($page) =~ /^\| tool \| writes \|\n\|[- |]+\n((?:\|.*\n)+)/m;
-    return map { /^\| (.+?) \| (.+) \|$/ ? ($1 => [ $2 =~ /`([^`]+)`/g ]) : () } split /\n/, $rows;
+    my %written;
+    for (split /\n/, $rows)
+    {
+        my ($tool, $texts) = /^\| (.+?) \| (.+) \|$/ or die "not a row: $_";
+        $written{$tool} = [ $texts =~ /`([^`]+)`/g ];
+    }
+    return %written;
 }
 
 sub write_program
@@ -105,10 +111,8 @@ sub run_in_shop
     local %ENV = (%ENV, in_shop($node, $database), %{ $options{env} // {} });
     my ($out, $err) = ('', '');
     my $timeout = IPC::Run::timeout(5 * $PostgreSQL::Test::Utils::timeout_default);
-    my $run = eval {
-        IPC::Run::start($command, '<', \undef, '>', \$out, '2>', \$err, $timeout,
-            $options{dir} ? (init => sub { chdir $options{dir} or die "cannot enter $options{dir}: $!" }) : ());
-    };
+    my @there = $options{dir} ? (init => sub { chdir $options{dir} or die "cannot enter $options{dir}: $!" }) : ();
+    my $run = eval { IPC::Run::start($command, '<', \undef, '>', \$out, '2>', \$err, @there, $timeout) };
     my $ok = $run && eval { $run->finish };
     if ($run && $@) { $run->kill_kill }
     return ($ok, $out, $err . ($@ // ''));
