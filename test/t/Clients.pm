@@ -29,7 +29,8 @@ my @blocks = blocks_of(read_text($page));
 sub shop_cluster
 {
     my ($name) = @_;
-    my $node = new_cluster($name, create => 0,
+    # In SQL_ASCII psycopg's texts are bytes.
+    my $node = new_cluster($name, create => 0, init => [ extra => [ '--locale=C.UTF-8', '--encoding=UTF8' ] ],
         conf => "timeshard.node_id = 298\nlisten_addresses = '127.0.0.1'\ntimezone = 'UTC'\n");
     $node->safe_psql('postgres', 'CREATE ROLE shop LOGIN');
     return $node;
