@@ -17,7 +17,7 @@ use Timeshard;
 
 our @EXPORT = qw(
   shop_cluster shop_database shop_sql in_shop snippets snippet shown written_by_tools
-  run_in_shop complaints_about check_output async_program has_python_modules write_program $python
+  run_client run_in_shop complaints_about check_output async_program has_python_modules write_program prepared_by_name $python
 );
 
 our $page = "$FindBin::RealBin/../../doc/clients.md";
@@ -104,12 +104,12 @@ sub write_program
     return $path;
 }
 
-# Runs a client, for as long as tests are patient; returns whether it ended well,
+# Runs a program, for as long as tests are patient; returns whether it ended well,
 # and what it printed.
-sub run_in_shop
+sub run_client
 {
-    my ($node, $database, $command, %options) = @_;
-    local %ENV = (%ENV, in_shop($node, $database), %{ $options{env} // {} });
+    my ($command, %options) = @_;
+    local %ENV = (%ENV, %{ $options{env} // {} });
     my ($out, $err) = ('', '');
     my $timeout = IPC::Run::timeout(5 * $PostgreSQL::Test::Utils::timeout_default);
     my @there = $options{dir} ? (init => sub { chdir $options{dir} or die "cannot enter $options{dir}: $!" }) : ();
@@ -119,9 +119,33 @@ sub run_in_shop
     return ($ok, $out, $err . ($@ // ''));
 }
 
+# The same for a client of this database.
+sub run_in_shop
+{
+    my ($node, $database, $command, %options) = @_;
+    local %ENV = (%ENV, in_shop($node, $database));
+    return run_client($command, %options);
+}
+
+# What the tables that a client's models made should have, in one line.
+sub shape_of
+{
+    my ($node, $database, $customers, $orders) = @_;
+    my $column = "format_type(a.atttypid, -1) FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON adrelid = attrelid AND adnum = attnum WHERE attrelid";
+    return shop_sql($node, $database, <<"SQL");
+SELECT concat_ws(', ',
+    (SELECT pg_get_expr(adbin, adrelid) || ' ' || $column = '$customers'::regclass AND attname = 'id'),
+    (SELECT pg_get_expr(adbin, adrelid) || ' ' || $column = '$orders'::regclass AND attname = 'id'),
+    (SELECT $column = '$orders'::regclass AND attname = 'customer_id'),
+    (SELECT DISTINCT 'FOREIGN KEY' FROM pg_constraint WHERE contype = 'f' AND convalidated
+        AND conrelid = '$orders'::regclass AND confrelid = '$customers'::regclass))
+SQL
+}
+
 # What is wrong with a run of a client; nothing, if it prints what the page shows,
 # and no ID but the server's, in all their digits, and if its rows are there: a
-# customer, and four orders, made in the order in which they were given.
+# customer, and four orders, made in the order in which they were given; in tables
+# whose keys are the server's, with a foreign key between them.
 sub complaints_about
 {
     my ($node, $database, $name, $ok, $out, $err, %options) = @_;
@@ -143,6 +167,9 @@ sub complaints_about
     my $made = shop_sql($node, $database, "SELECT count(*) FROM $orders AS o JOIN $customers AS c ON c.id = o.customer_id
         WHERE least(o.id, c.id) >= timeshard_lower_bound(now() - interval '1 h') AND greatest(o.id, c.id) <= timeshard_next_id()");
     push @complaints, "$made of 4 orders have new IDs and a customer" if $made != 4;
+    my $shape = shape_of($node, $database, $customers, $orders);
+    push @complaints, "not the tables that were meant: $shape"
+      if $shape ne 'timeshard_next_id() bigint, timeshard_next_id() bigint, bigint, FOREIGN KEY';
     return @complaints;
 }
 
@@ -153,6 +180,15 @@ sub check_output
     my @complaints = complaints_about($node, $database, $name, @run);
     diag(join "\n", @complaints) if @complaints;
     return ok(!@complaints, "$name: prints what the page shows; IDs, order and rows are the server's");
+}
+
+# What clients have run, since this place in the server's log, by the names that they
+# had given to statements: the server logs all statements in a test.
+sub prepared_by_name
+{
+    my ($node, $from) = @_;
+    my %seen = map { $_ => 1 } substr(log_of($node), $from // 0) =~ /LOG:  execute ((?!<unnamed>)[^:]+):/g;
+    return sort keys %seen;
 }
 
 # The body of an async function, as the page has its JavaScript, as a program.
