@@ -2,8 +2,9 @@ import java.sql.*;
 import java.util.*;
 
 /**
- * JDBC, for 069_pgbouncer_prepared.pl: with "count", says at which run a statement is prepared; else runs it on one
- * server connection of two, and then on the other, with "do-not" as a client that prepares nothing.
+ * JDBC, for 069_pgbouncer_prepared.pl: with "count", says at which run a statement is prepared, with "batch" at which a
+ * batch is; else runs both on one server connection of two, and then on the other, with "do-not" as a client that
+ * prepares nothing.
  */
 public class Pooled {
     static Connection connect(String more) throws SQLException {
@@ -20,7 +21,17 @@ public class Pooled {
         }
     }
 
+    static void insertBatch(Connection connection) throws SQLException {
+        PreparedStatement insert = connection.prepareStatement("INSERT INTO customers (name) VALUES (?)", new String[] {"id"});
+        for (String name : List.of("Ada", "Grace")) {
+            insert.setString(1, name);
+            insert.addBatch();
+        }
+        insert.executeBatch();
+    }
+
     static Set<Integer> insertTen(PreparedStatement insert) throws SQLException {
+        insertBatch(insert.getConnection());
         Set<Integer> pids = new HashSet<>();
         for (int run = 0; run < 10; run++) {
             pids.add(insert(insert));
@@ -40,9 +51,14 @@ public class Pooled {
     public static void main(String[] arguments) throws SQLException {
         String more = arguments[0].equals("do-not") ? "&prepareThreshold=0" : "";
         PreparedStatement insert = prepared(more);
-        if (arguments[0].equals("count")) {
+        boolean batch = arguments[0].equals("batch");
+        if (batch || arguments[0].equals("count")) {
             for (int run = 1; run < 20; run++) {
-                insert(insert);
+                if (batch) {
+                    insertBatch(insert.getConnection());
+                } else {
+                    insert(insert);
+                }
                 ResultSet row = insert.getConnection().createStatement().executeQuery("SELECT count(*) FROM pg_prepared_statements");
                 row.next();
                 if (row.getInt(1) > 0) {

@@ -1,6 +1,7 @@
 """psycopg, for 069_pgbouncer_prepared.pl: with "count", says at which run a
-statement is prepared; else runs it on one server connection of two, and then on
-the other, with "do-not" as a client that prepares nothing."""
+statement is prepared, with "batch" at which a batch is; else runs both on one
+server connection of two, and then on the other, with "do-not" as a client that
+prepares nothing."""
 import sys
 
 import psycopg
@@ -13,10 +14,14 @@ def insert():
     return client.execute(SQL, ["Ada"]).fetchone()[1]
 
 
-if sys.argv[1] == "count":
+def insert_batch():
+    client.cursor().executemany(SQL, [["Ada"], ["Grace"]])
+
+
+if sys.argv[1] in ("count", "batch"):
     client = psycopg.connect(autocommit=True)
     for run in range(1, 20):
-        insert()
+        insert() if sys.argv[1] == "count" else insert_batch()
         prepared = client.execute("SELECT count(*) FROM pg_prepared_statements", prepare=False).fetchone()[0]
         if prepared:
             print(f"first {run}")
@@ -30,9 +35,11 @@ first, second = psycopg.connect(**plain), psycopg.connect(**plain)
 first.execute("BEGIN")
 first.execute("SELECT 1")
 before = {insert() for _ in range(10)}
+insert_batch()
 second.execute("BEGIN")
 second.execute("SELECT 1")
 first.execute("COMMIT")
 after = {insert() for _ in range(10)}
+insert_batch()
 second.execute("COMMIT")
 print("runs on both connections" if len(before) == len(after) == 1 and before != after else f"{before} {after}")

@@ -34,6 +34,7 @@ my %ways = (
         has => sub { has_python_modules('psycopg') },
         advice => 'prepare_threshold=None',
         prepares => 6,
+        batch => '`executemany`',
         fails => 'does not exist',
     },
     'node-postgres' => {
@@ -50,6 +51,7 @@ my %ways = (
         has => sub { -e $jar && (run_in_shop($node, 'shop', [ 'javac', '-version' ]))[0] },
         advice => 'prepareThreshold=0',
         prepares => 5,
+        batch => 'a batch',
         fails => 'already exists',
     },
 );
@@ -67,6 +69,8 @@ for my $client (sort keys %ways)
         my $when = $word{ $way{prepares} };
         like($row // '', qr/$when/, "and when it prepares: the $when time") if $when;
 
+        like($row // '', qr/\Q$way{batch}\E/, 'and that a batch does so at once') if $way{batch};
+
         # "first 6": a statement with a name is there after the sixth run.
         my $run = sub {
             my ($port, @how) = @_;
@@ -75,7 +79,10 @@ for my $client (sort keys %ways)
             chomp $out;
             return $ok ? $out : "fails: $out$err";
         };
+        my $start = length log_of($node);
         is($run->($node->port, 'count'), "first $way{prepares}", 'directly: when it prepares');
+        is($run->($node->port, 'batch'), 'first 1', 'a batch at once') if $way{batch};
+        isnt(join(' ', prepared_by_name($node, $start)), '', "which the server's log shows");
 
         my @settings = $version < 1021 ? ([]) : ([ max_prepared_statements => 0 ], [ max_prepared_statements => 100 ]);
         for my $setting (@settings)
@@ -85,7 +92,9 @@ for my $client (sort keys %ways)
             my $said = $run->($pool->{port}, 'prepare');
             if (($setting->[1] // 0) > 0) { is($said, 'runs on both connections', "$name: runs") }
             else { like($said, qr/prepared statement .* $way{fails}/, "$name: fails") }
+            my $from = length log_of($node);
             is($run->($pool->{port}, 'do-not'), 'runs on both connections', "$name: with the page's advice, runs");
+            is_deeply([ prepared_by_name($node, $from) ], [], "$name: nothing has a name");
             $pool->stop;
         }
     };
