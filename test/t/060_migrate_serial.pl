@@ -6,6 +6,7 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
+use BusyClients;
 use Migration;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -14,7 +15,8 @@ use Timeshard;
 use TimeshardSession;
 
 my $heading = 'From bigserial and identity columns';
-my $node = new_cluster('serial', conf => "timeshard.node_id = 298\n", create => 0);
+my $node = migration_cluster('serial');
+$node->safe_psql('postgres', 'CREATE ROLE clerk');
 
 subtest 'the locks' => sub {
     my $db = new_database($node, 'locks');
@@ -34,13 +36,15 @@ subtest 'clients go on, there and back' => sub {
     my $boundary = 1_000_000_000_000;
     my @old = map { query($node, $db, "SELECT md5(string_agg($_\::text, ' ' ORDER BY id)) FROM $_ WHERE id <= 1000") } qw(customers orders);
 
+    # One who only writes, by rights that the tables' owner has granted.
+    query($node, $db, 'GRANT SELECT, INSERT ON customers, orders TO clerk; GRANT USAGE ON SEQUENCE customers_id_seq TO clerk');
     # Parents before children, and children of old parents only: the locks are taken in both orders.
     my $both = "BEGIN;\nINSERT INTO customers (name) VALUES ('NAME') RETURNING id AS customer \\gset\n"
       . "INSERT INTO orders (customer, item) VALUES (:customer, 'NAME') RETURNING id AS order \\gset\n"
       . "COMMIT;\n\\echo :customer :order";
     my $child = "BEGIN;\nINSERT INTO orders (customer, item) VALUES (1, 'NAME') RETURNING id \\gset\n"
       . "UPDATE customers SET name = name WHERE id = 1 + :id % 1000;\nCOMMIT;\n\\echo 1 :id";
-    ok(start_clients($node, $db, $both, $both, $child), 'clients write');
+    ok(start_clients($node, $db, $both, "SET ROLE clerk;\n$both", $child), 'clients write');
     # Not the clients' newest rows, which may come between two questions.
     my $made = sub { query($node, $db, "SELECT bool_and(id > $boundary) FROM (SELECT id FROM $_[0] WHERE xmin::text::bigint > $_[1]) AS t") };
     my $xid = sub { query($node, $db, 'SELECT pg_current_xact_id()::xid') };
@@ -79,6 +83,28 @@ SQL
     is(query($node, $db, "SELECT count(DISTINCT id > $boundary) FROM $_"), 2, "$_ has keys of both kinds") for qw(customers orders);
 };
 
+subtest 'the way back before the sequence is dropped' => sub {
+    my $db = new_database($node, 'kept');
+    run_steps($node, $db, 'serial-tables');
+    query($node, $db, "SELECT setval('customers_id_seq', 2000)");
+    run_steps($node, $db, 'serial-1', 'serial-2', 'serial-back');
+    is(query($node, $db, "INSERT INTO customers (name) VALUES ('next') RETURNING id"), 2001, 'numbers that were given are not given again');
+    is(query($node, $db, "INSERT INTO orders (customer, item) VALUES (1, 'next') RETURNING id"), 1001, 'an identity column goes on above its rows');
+};
+
+subtest 'a partitioned table' => sub {
+    my $db = new_database($node, 'parts');
+    query($node, $db, "CREATE TABLE customers (id bigserial, name text) PARTITION BY LIST (name);
+        CREATE TABLE customers_a PARTITION OF customers FOR VALUES IN ('a'); CREATE TABLE customers_b PARTITION OF customers DEFAULT;
+        INSERT INTO customers (name) VALUES ('a'), ('b')");
+    run_steps($node, $db, 'serial-1', 'serial-3');
+    query($node, $db, "INSERT INTO customers (name) VALUES ('a'), ('b'); INSERT INTO customers_a (name) VALUES ('a')");
+    is(query($node, $db, "SELECT string_agg(tableoid::regclass || ' ' || (id > 1000000000000), ', ' ORDER BY id) FROM customers"),
+        'customers_a false, customers_b false, customers_a true, customers_b true, customers_a true', 'its partitions follow');
+    query($node, $db, 'ALTER TABLE customers ADD COLUMN n integer');
+    fails_with($node, "CALL in_batches('customers', 'n = 1', 'n IS NULL')", qr/customers is not an ordinary table/, 'it is not filled in batches', dbname => $db);
+};
+
 # Why patiently() is needed, and that it does what the page says.
 subtest 'a lock that is waited for' => sub {
     my $db = new_database($node, 'patience');
@@ -110,6 +136,17 @@ subtest 'a lock that is waited for' => sub {
     is(($session{change}->receive)[1], '', 'then it is done');
     is(query($node, $db, "SELECT column_default IS NULL FROM information_schema.columns
         WHERE table_name = 'customers' AND column_name = 'id'"), 't', 'indeed');
+
+    # While it sleeps between two attempts it holds nothing back.
+    $session{open}->ask_ok("BEGIN;\nSELECT FROM customers LIMIT 0");
+    $session{change}->send("CALL patiently('customers', 'ALTER TABLE customers ALTER COLUMN id SET DEFAULT 1')");
+    ok(eventually(sub {
+        query($node, $db, "SELECT wait_event = 'PgSleep' AND backend_xid IS NULL FROM pg_stat_activity WHERE pid = " . $session{change}->pid) eq 't';
+    }), 'between its attempts it has no transaction ID');
+    $session{open}->ask_ok('ROLLBACK');
+    is(($session{change}->receive)[1], '', 'and comes to its end');
+    is(($session{change}->ask('SHOW lock_timeout'))[0], '0', 'with no time limit left behind');
+    query($node, $db, 'ALTER TABLE customers ALTER COLUMN id DROP DEFAULT');
 
     # It holds customers and waits for orders, the client the other way round.
     $session{open}->ask_ok("BEGIN;\nSELECT FROM orders LIMIT 0");

@@ -6,6 +6,7 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
+use BusyClients;
 use Migration;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -14,7 +15,8 @@ use Timeshard;
 use TimeshardSession;
 
 my $heading = 'From integer keys';
-my $node = new_cluster('integer', conf => "timeshard.node_id = 298\n", create => 0);
+my $node = migration_cluster('integer');
+my @tables = qw(tickets comments);
 my $types = "SELECT string_agg(table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable, ', ' ORDER BY table_name, column_name)
     FROM information_schema.columns WHERE (table_name, column_name) IN (('tickets', 'id'), ('comments', 'ticket'))";
 my $narrow = 'comments.ticket integer NO, tickets.id integer NO';
@@ -22,27 +24,16 @@ my $wide = 'comments.ticket bigint NO, tickets.id bigint NO';
 my $content = "SELECT md5(string_agg(concat_ws(' ', t.id, t.title, c.id, c.body), ',' ORDER BY c.id))
     FROM tickets AS t JOIN comments AS c ON c.ticket = t.id WHERE c.id <= 2000";
 
-# The names and definitions that a table made anew would have.
-sub shape
-{
-    my ($db) = @_;
-    return query($node, $db, "SELECT string_agg(what, E'\\n' ORDER BY what) FROM (
-        SELECT conname || ' ' || pg_get_constraintdef(oid) || ' ' || convalidated AS what FROM pg_constraint
-        WHERE contype <> 'n' AND conrelid IN ('tickets'::regclass, 'comments'::regclass)
-        UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid IN ('tickets'::regclass, 'comments'::regclass)
-        UNION ALL SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
-        UNION ALL SELECT attrelid::regclass || '.' || attname FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped
-            AND attrelid IN ('tickets'::regclass, 'comments'::regclass)) AS shape");
-}
+my $wide_shape = sub { return $_[0] =~ s/^(tickets\.id|comments\.ticket) integer/$1 bigint/gmr };
 
 subtest 'small tables' => sub {
     my $db = new_database($node, 'small');
     run_steps($node, $db, 'integer-tables');
-    my ($before, $shape) = (query($node, $db, $content), shape($db));
+    my ($before, $shape) = (query($node, $db, $content), shape_of($node, $db, @tables));
     locks_hold($node, $db, $heading, 'integer', 'small');
     is(query($node, $db, $types), $wide, 'wide');
     is(query($node, $db, $content), $before, 'the same rows');
-    is(shape($db), $shape, 'the same constraints and indexes');
+    is(shape_of($node, $db, @tables), $wide_shape->($shape), 'the same constraints and indexes');
     run_steps($node, $db, 'integer-back');
     is(query($node, $db, $types), $narrow, 'back');
     is(query($node, $db, $content), $before, 'the same rows');
@@ -56,7 +47,7 @@ subtest 'small tables' => sub {
 subtest 'the locks' => sub {
     my $db = new_database($node, 'locks');
     run_steps($node, $db, 'integer-tables');
-    my $shape = shape($db);
+    my $shape = shape_of($node, $db, @tables);
     my @busy = map { [ $_->[0], $_->[1], "UPDATE $_->[0] SET id = id WHERE id = 7" ] }
       [ 'tickets', 'RowExclusive' ], [ 'comments', 'RowExclusive' ], [ 'tickets', 'ShareUpdateExclusive' ],
       [ 'comments', 'ShareUpdateExclusive' ];
@@ -67,8 +58,8 @@ subtest 'the locks' => sub {
     watched_locks_hold($node, $db, $heading, 'integer', 3, @busy[ 2, 3 ]);
     locks_hold($node, $db, $heading, 'integer', 4, 5);
 
-    run_steps($node, $db, 'integer-undo');
-    is(shape($db), $shape, 'the way back before the switch leaves nothing');
+    locks_hold($node, $db, $heading, 'integer', 'undo');
+    is(shape_of($node, $db, @tables), $shape, 'the way back before the switch leaves nothing');
     run_steps($node, $db, map { "integer-$_" } 1 .. 5);
 
     my $files = "SELECT string_agg(pg_relation_filenode(oid)::text, ' ' ORDER BY oid) FROM pg_class WHERE relname IN ('tickets', 'comments')";
@@ -79,7 +70,7 @@ subtest 'the locks' => sub {
     is(query($node, $db, $files), $before, 'the switch writes no table anew');
     like(($prepared->ask('EXECUTE one'))[1], qr/cached plan must not change result type/, 'what a prepared statement says');
     $prepared->finish;
-    is(shape($db), $shape, 'in the end all is called as before');
+    is(shape_of($node, $db, @tables), $wide_shape->($shape), 'in the end all is called as before');
 };
 
 subtest 'clients go on' => sub {
@@ -111,7 +102,9 @@ UPDATE tickets SET views = views + 1 WHERE id = :one;
 UPDATE comments SET ticket = t.id, body = t.title FROM tickets AS t WHERE t.id = :one AND comments.id = :other;
 COMMIT;
 SQL
-    ok(start_clients($node, $db, $new, $new, $old, $old), 'clients write');
+    query($node, $db, 'CREATE ROLE clerk; GRANT SELECT, INSERT, UPDATE ON tickets, comments TO clerk;
+        GRANT USAGE ON SEQUENCE tickets_id_seq, comments_id_seq TO clerk');
+    ok(start_clients($node, $db, $new, "SET ROLE clerk;\n$new", $old, "SET ROLE clerk;\n$old"), 'clients write');
     for my $step (1 .. 7)
     {
         run_steps($node, $db, "integer-$step");
@@ -132,6 +125,20 @@ SQL
     is(query($node, $db, $content), $before, 'rows that nobody has touched are as they were');
 };
 
+subtest 'an index that fails' => sub {
+    my $db = new_database($node, 'failed_index');
+    run_steps($node, $db, 'integer-tables', 'integer-1', 'integer-2');
+    query($node, $db, 'ALTER TABLE tickets DISABLE TRIGGER zz_widen; UPDATE tickets SET id_wide = 8 WHERE id = 7');
+    fails_with($node, block_text('integer-3'), qr/could not create unique index/, 'a value that is there twice', dbname => $db);
+    is(query($node, $db, block_text('invalid')), 'tickets_id_wide', 'the page finds what is left behind');
+    query($node, $db, 'UPDATE tickets SET id_wide = id WHERE id = 7; ALTER TABLE tickets ENABLE TRIGGER zz_widen');
+    fails_with($node, 'ALTER TABLE tickets ALTER id_wide SET NOT NULL, ADD CONSTRAINT tickets_wide PRIMARY KEY USING INDEX tickets_id_wide',
+        qr/is not valid/, 'it does not become a key unnoticed', dbname => $db);
+    query($node, $db, 'DROP INDEX CONCURRENTLY tickets_id_wide');
+    run_steps($node, $db, map { "integer-$_" } 3 .. 7);
+    is(query($node, $db, block_text('invalid')), '', 'once it is dropped, all goes on');
+};
+
 subtest 'rows that cannot be done' => sub {
     my $db = new_database($node, 'stuck');
     query($node, $db, 'CREATE TABLE t AS SELECT n, NULL::integer AS m FROM generate_series(1, 5) AS n');
@@ -147,6 +154,12 @@ subtest 'rows that cannot be done' => sub {
     $holder->finish;
     query($node, $db, "CALL in_batches('t', 'm = n', 'm IS NULL')");
     is(query($node, $db, 'SELECT count(*) FROM t WHERE m = n'), 5, 'called again, it does the rest');
+
+    query($node, $db, "CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE 'audited'; END \$\$;
+        CREATE TRIGGER audit AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION audit(); ALTER TABLE t ADD COLUMN k integer");
+    fails_with($node, "CALL in_batches('t', 'k = n', 'k IS NULL')", qr/audited/, 'triggers fire', dbname => $db);
+    query($node, $db, "SET session_replication_role = replica;\nCALL in_batches('t', 'k = n', 'k IS NULL')");
+    is(query($node, $db, 'SELECT count(*) FROM t WHERE k = n'), 5, 'but not if they are left out');
 };
 
 $node->stop;

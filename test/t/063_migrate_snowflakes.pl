@@ -7,6 +7,7 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
+use BusyClients;
 use Migration;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;

@@ -1,5 +1,5 @@
 # Runs the steps of doc/migration.md, which its fences name, on tables that a test
-# fills, beside clients that go on writing; and looks at the locks that each takes.
+# fills, and looks at the locks that each takes.
 package Migration;
 
 use strict;
@@ -7,16 +7,13 @@ use warnings FATAL => 'all';
 
 use Exporter 'import';
 use FindBin;
-use IO::Handle;
 use Manual qw(read_text blocks_of);
-use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
+use Timeshard;
 use TimeshardSession;
 
-our @EXPORT = qw(block_text new_database run_steps query locks_hold watched_locks_hold
-  start_clients await_clients stop_clients);
+our @EXPORT = qw(migration_cluster block_text new_database run_steps query shape_of locks_hold watched_locks_hold);
 
 my $page = read_text("$FindBin::RealBin/../../doc/migration.md");
 my %block;
@@ -33,6 +30,14 @@ sub block_text
 {
     my ($name) = @_;
     return ($block{$name} // die "doc/migration.md has no block named $name")->{text};
+}
+
+# A cluster for it, in which no autovacuum is in the way of a step that is tried in a
+# transaction, and so cannot wait and try again.
+sub migration_cluster
+{
+    my ($name) = @_;
+    return new_cluster($name, conf => "timeshard.node_id = 298\nautovacuum = off\n", create => 0);
 }
 
 # A database with the extension and the page's two helpers.
@@ -52,7 +57,7 @@ sub run_steps
     for my $name (@names)
     {
         my ($out, $err) = ('', '');
-        my $text = block_text($name) =~ s/^ROLLBACK;/COMMIT;/mr;
+        my $text = block_text($name);
         my $ok = IPC::Run::run(
             [ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database) ],
             '<', \$text, '>', \$out, '2>', \$err);
@@ -65,6 +70,22 @@ sub query
 {
     my ($node, $database, $sql) = @_;
     return $node->safe_psql($database, $sql);
+}
+
+# All that a table made anew would have: constraints, indexes, triggers, columns.
+sub shape_of
+{
+    my ($node, $database, @tables) = @_;
+    my $tables = join ', ', map { "'$_'::regclass" } @tables;
+    return query($node, $database, <<"SQL");
+SELECT string_agg(what, E'\\n' ORDER BY what) FROM (
+    SELECT conname || ' ' || pg_get_constraintdef(oid) || ' ' || convalidated AS what FROM pg_constraint
+    WHERE contype <> 'n' AND conrelid IN ($tables)
+    UNION ALL SELECT pg_get_indexdef(indexrelid) || ' ' || indisvalid FROM pg_index WHERE indrelid IN ($tables)
+    UNION ALL SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT attrelid::regclass || '.' || attname || ' ' || format_type(atttypid, -1) || ' ' || attnotnull FROM pg_attribute
+    WHERE attnum > 0 AND NOT attisdropped AND attrelid IN ($tables)) AS shape
+SQL
 }
 
 # The table of locks below a heading of the page, by step: { lock, on, long }.
@@ -110,7 +131,7 @@ sub locks_of
     my ($node, $database, $name) = @_;
     my $session = TimeshardSession->new($node, $database);
     $session->ask_ok("CREATE TEMP TABLE before AS $relations");
-    my $text = block_text($name) =~ s/^(?:BEGIN|COMMIT|ROLLBACK);//gmr;
+    my $text = block_text($name) =~ s/^(?:BEGIN|COMMIT|(?:RE)?SET client_min_messages.*);//gmr;
     my (undef, $log) = $session->ask("\\set VERBOSITY default\nSET client_min_messages = debug1;\nBEGIN;\n$text");
     $session->ask('SET LOCAL client_min_messages = warning');    # which itself is logged to the client
     my %mode_of;
@@ -201,88 +222,6 @@ sub watched_locks_hold
     my ($node, $database, $heading, $prefix, $step, @holders) = @_;
     return as_the_table_says(lock_rows($heading)->{$step},
         watched_locks($node, $database, "$prefix-$step", @holders), "$database: step $step");
-}
-
-my @clients;
-my $owner = $$;
-
-# Sessions that run their SQL again and again, each time with another name in the
-# place of NAME, and note every name whose transaction has ended well, with what it
-# printed. A client that meets an error notes that, and goes on.
-sub start_clients
-{
-    my ($node, $database, @scripts) = @_;
-    for my $number (1 .. @scripts)
-    {
-        my $log = $node->basedir . "/client_${database}_$number.log";
-        open my $out, '>', $log or die "cannot write $log: $!";
-        my $pid = fork // die "cannot fork: $!";
-        if ($pid == 0)
-        {
-            my $ok = eval { client($node, $database, $number, $scripts[ $number - 1 ], $out); 1 };
-            print $out "E\tended: $@\n" unless $ok;
-            close $out;
-            POSIX::_exit(0);
-        }
-        close $out;
-        push @clients, { pid => $pid, log => $log };
-    }
-    return await_clients();
-}
-
-sub client
-{
-    my ($node, $database, $number, $script, $log) = @_;
-    $log->autoflush(1);
-    my $stop = 0;
-    local $SIG{TERM} = sub { $stop = 1 };
-    my $session = TimeshardSession->new($node, $database);
-    for (my $n = 1; !$stop; $n++)
-    {
-        my $name = "client $number-$n";
-        my ($out, $err) = $session->ask($script =~ s/NAME/$name/gr);
-        $err =~ s/\s+/ /g;
-        print $log $err eq '' ? "C\t$name\t$out\n" : "E\t$err\n";
-        die 'the connection is lost' if $session->{lost};
-        usleep(2000);
-    }
-    $session->finish;
-    return;
-}
-
-# True when every client has had a transaction that began after now end well.
-sub await_clients
-{
-    my @from = map { -s $_->{log} } @clients;
-    return eventually(sub {
-        return !grep { (() = substr(slurp_file($clients[$_]{log}), $from[$_]) =~ /^C\t/mg) < 2 } 0 .. $#clients;
-    });
-}
-
-# Ends the clients. Puts what they noted into a table of the database, written
-# (name, printed); returns the errors that they met.
-sub stop_clients
-{
-    my ($node, $database) = @_;
-    kill 'TERM', map { $_->{pid} } @clients;
-    waitpid $_->{pid}, 0 for @clients;
-    my @lines = map { split /\n/, slurp_file($_->{log}) } splice @clients;
-    my $file = $node->basedir . "/written_$database";
-    append_to_file($file, join '', map { /^C\t(.*)/ ? "$1\n" : () } @lines);
-    $node->safe_psql($database, "CREATE TABLE written (name text PRIMARY KEY, printed text);\n\\copy written FROM '$file'");
-    my %seen = map { /^E\t(.*)/ ? ($1 => 1) : () } @lines;
-    return sort keys %seen;
-}
-
-END
-{
-    my $status = $?;
-    if ($$ == $owner)
-    {
-        kill 'KILL', map { $_->{pid} } @clients;
-        waitpid $_->{pid}, 0 for @clients;
-    }
-    $? = $status;
 }
 
 1;
