@@ -38,7 +38,7 @@ EXTRA_CLEAN = build tmp_check
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: help demo test test-versions reference test-mutants test-fuzz dist deb test-packages
+.PHONY: help demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages
 .PHONY: bench bench-generation bench-mark bench-horizon
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
@@ -49,6 +49,9 @@ test:
 
 test-versions:
 	@test/versions.sh
+
+test-upgrade:
+	@test/upgrade.sh
 
 reference:
 	@test/reference.sh
@@ -88,6 +91,7 @@ help:
 	@echo 'make demo               Timeshard at its main job on a throw-away server'
 	@echo 'make test               every test but the mutants, on throw-away servers'
 	@echo 'make test-versions      the same on each version that Debian offers, in throw-away roots'
+	@echo 'make test-upgrade       pg_upgrade from 15 to 17, in a throw-away root (as root)'
 	@echo 'make reference          write doc/reference.md anew, from the catalog and the sources'
 	@echo 'make test-mutants       break the code on purpose, see the tests notice'
 	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
@@ -108,7 +112,7 @@ COMPILE.cxx.bc += $(PG_CXXFLAGS)
 $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix $(CURDIR)/,src/core src/pg)
 $(CURDIR)/src/core $(CURDIR)/src/pg:
 	@mkdir -p $@
-else ifeq ($(filter demo test test-versions reference test-mutants test-fuzz dist deb test-packages \
+else ifeq ($(filter demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages \
   bench bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)

@@ -22,8 +22,8 @@ has_libfuzzer() { ls /usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer[.-]*a;
 has_node_pg() {
   NODE_PATH=${NODE_PATH:-}:/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules node -e 'require("pg")'
 }
-# Debian's module is for Debian's own python3, which the tests take.
-has_psycopg2() { /usr/bin/python3 -c 'import psycopg2'; }
+# Debian's modules are for Debian's own python3, which the tests take.
+has_module() { /usr/bin/python3 -c "import $1"; }
 has_faketime() { ls /usr/lib/*/faketime/libfaketime.so.1; }
 
 # The server is looked for by its development files, or by PG_CONFIG.
@@ -77,7 +77,15 @@ if [ "$purpose" = test ]; then
   need spin has spin
   need gcc has gcc
   need python3-yaml python3 -c 'import yaml'
-  need python3-psycopg2 has_psycopg2
+  need python3-psycopg2 has_module psycopg2
+  # The clients and ORMs of doc/clients.md.
+  for module in psycopg sqlalchemy alembic django; do
+    need python3-$module has_module $module
+  done
+  need pgbouncer [ -x /usr/sbin/pgbouncer ]
+  need default-jdk-headless has javac
+  need npm has npm
+  need libpostgresql-jdbc-java [ -e /usr/share/java/postgresql.jar ]
 fi
 # What a test that skips aloud can do without. Debian's node-pg does not go with
 # another Node.js than Debian's; with that one comes npm, which has it too.

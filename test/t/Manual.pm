@@ -27,7 +27,8 @@ sub read_text
 
 # The fenced blocks of a Markdown text, in order: language, the rest of the
 # fence's line, first line number and text. A "text" block with nothing but
-# blank lines between it and an SQL block is that block's output.
+# blank lines between it and an SQL block is that block's output; so is one
+# behind a named block of a client's program.
 sub blocks_of
 {
     my ($markdown) = @_;
@@ -45,7 +46,7 @@ sub blocks_of
         elsif ($line =~ /^\s*```(\S*)\s*(.*?)\s*$/)
         {
             $open = { lang => $1, info => $2, line => $number, text => '' };
-            if ($1 eq 'text' && !$between && @blocks && $blocks[-1]{lang} eq 'sql')
+            if ($1 eq 'text' && !$between && @blocks && has_output($blocks[-1]))
             {
                 $blocks[-1]{output} = $open;
             }
@@ -55,6 +56,12 @@ sub blocks_of
     }
     push @blocks, { lang => 'unclosed', line => $open->{line}, text => '' } if $open;
     return @blocks;
+}
+
+sub has_output
+{
+    my ($block) = @_;
+    return $block->{lang} eq 'sql' || ($block->{lang} =~ /^(?:python|js|java)$/ && $block->{info} ne '');
 }
 
 # Code by indentation would pass by every check.
@@ -252,7 +259,7 @@ sub run_blocks
         '<', \$input, '>&', \$output);
     utf8::decode($output);
     my @outputs;
-    my @parts = split /^=== block (\d+)\n/m, $output;
+    my @parts = split /^=== block (\d+)\n/m, $output, -1;
     shift @parts;
     while (my ($index, $text) = splice @parts, 0, 2) { $outputs[$index] = $text }
     return @outputs;

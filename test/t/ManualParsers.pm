@@ -22,6 +22,8 @@ my %parser = (
     sh => sub { return program_complaints($_[0], 'sh', '-n') },
     python => sub { return python_complaints('import ast, sys; ast.parse(sys.stdin.read())', $_[0]) },
     diagram => \&diagram_complaints,
+    js => \&client_complaints,
+    java => \&client_complaints,
 );
 
 sub parser_for
@@ -136,7 +138,7 @@ my @chrony = qw(pool server driftfile makestep rtcsync leapsectz leapsecmode max
   ntsdumpdir logdir confdir sourcedir logchange);
 
 # postgresql.conf (its names are checked on the server), Debian's environment
-# file of a cluster, or chrony.conf, by the second word of the fence.
+# file of a cluster, chrony.conf or pgbouncer.ini, by the second word of the fence.
 sub conf_complaints
 {
     my ($text, $info) = @_;
@@ -158,6 +160,10 @@ sub conf_complaints
     {
         my %known = map { $_ => 1 } @chrony;
         return map { "not a directive of chrony: $_" } grep { !/^(\w+)\b/ || !$known{$1} } @lines;
+    }
+    if ($info eq 'pgbouncer.ini')
+    {
+        return map { "not a line of pgbouncer's: $_" } grep { !/^(?:\[\w+\]|\w+ = \S.*)$/ } @lines;
     }
     return "nothing parses this kind of file: $info";
 }
@@ -183,6 +189,13 @@ sub dockerfile_complaints
     }
     push @complaints, 'the last line goes on' if $continued;
     return @complaints;
+}
+
+# Run by the tests of doc/clients.md, by the name behind the language.
+sub client_complaints
+{
+    my ($text, $info) = @_;
+    return $info =~ /^[\w-]+$/ ? () : 'no name by which a test runs it';
 }
 
 # The picture of an ID: the fields' bits must make up 64.
