@@ -82,7 +82,8 @@ public:
     WrongClock clock;
     Disk disk;
     Tally tally;
-    Cut cut = Cut::kNever; ///< the next extension of the reservation ends in a crash
+    Cut cut = Cut::kNever;   ///< the next extension of the reservation ends in a crash
+    bool is_cut_off = false; ///< whoever extended it is stopped, while the others go on
 
     /// What a successful attempt has issued: `first_id` and those after it.
     std::int64_t first_id = 0;
@@ -107,6 +108,9 @@ public:
             issued = static_cast<std::int32_t>(step.word - FirstOf(step)) + 1;
             return Outcome::kIssued;
         }
+        gap_ns = kMs;
+        if (step.status == Status::kUnreserved)
+            return Outcome::kWaits; // for whoever has been stopped
         if (!waiting_)
             patience_ = Patience(kMaxClockWaitMs);
         if (!patience_.ShouldWait(step, now_ns, now_ns))
@@ -126,6 +130,7 @@ public:
         renew_at_ = end_ = 0;
         mark_ = MarkRecord{};
         cut = Cut::kNever;
+        is_cut_off = false;
         tally.crashes++;
         return Outcome::kCrashed;
     }
@@ -176,7 +181,7 @@ private:
     bool Extend()
     {
         const std::int64_t now = clock.Offset();
-        if (now < renew_at_)
+        if (now < renew_at_ || is_cut_off)
             return true;
         const Reservation reservation = ReserveFrom(now);
         MarkRecord record = mark_;
@@ -202,9 +207,9 @@ private:
         end_ = reservation.end;
         renew_at_ = reservation.renew_at;
         tally.extensions++;
-        if (cut == Cut::kBeforeCopy)
-            return false;
-        disk.Copy(record);
+        is_cut_off = cut == Cut::kBeforeCopy;
+        if (!is_cut_off)
+            disk.Copy(record);
         return true;
     }
 

@@ -81,7 +81,7 @@ public:
 private:
     static constexpr std::int64_t kBetweenVisits = 80000; // ns, at most; half on average
     static constexpr std::int64_t kIdNs = 50;
-    static constexpr std::int64_t kBetweenCrashes = 30 * kSecond;
+    static constexpr std::int64_t kBetweenCrashes = 5 * kSecond;
     static constexpr std::int64_t kMostInARun = 1024; // of timeshard_next_ids()
     static constexpr std::int32_t kBusy = 16;         // every 16th server is
     static constexpr std::int32_t kFaulty = 5;        // and this one
@@ -149,7 +149,7 @@ private:
         const std::int64_t offset = server.clock.Offset();
         const std::int64_t most = node.in_runs ? std::min(node.wanted, kMostInARun) : 1;
         const std::int64_t wanted = std::min(most, plan_.ids - check.Ids());
-        if (wanted == 0)
+        if (wanted <= 0)
             return false;
         switch (server.Attempt(now_ns_, static_cast<std::int32_t>(wanted))) {
         case Outcome::kIssued:
@@ -157,6 +157,8 @@ private:
                 Record(node, offset, server.first_id + i);
             now_ns_ += kIdNs * server.issued;
             node.wanted -= server.issued;
+            if (server.is_cut_off)
+                node.crash_at_ns = std::min(node.crash_at_ns, now_ns_ + dice_.Below(100 * kMs));
             return true;
         case Outcome::kWaits:
             node.wake_at_ns = now_ns_ + server.gap_ns;
@@ -186,15 +188,17 @@ private:
     /// Half of the crashes come while the mark is written, as soon as it is.
     void CrashSoon(Node &node)
     {
-        node.crash_at_ns =
-            now_ns_ + 1 + dice_.Below(LosesItsMark(node) ? kSecond : 2 * kBetweenCrashes);
-        if (dice_.OneIn(2)) {
-            node.server.cut = static_cast<Cut>(1 + dice_.Below(4));
+        const std::int64_t most = LosesItsMark(node) ? kSecond : 2 * kBetweenCrashes;
+        node.crash_at_ns = now_ns_ + 1 + dice_.Below(most);
+        if (!node.server.is_cut_off && dice_.OneIn(2)) {
+            CutNextWrite(node);
             return;
         }
         node.server.Crash();
         GoDown(node);
     }
+
+    void CutNextWrite(Node &node) { node.server.cut = static_cast<Cut>(1 + dice_.Below(4)); }
 
     void GoDown(Node &node)
     {
@@ -204,6 +208,8 @@ private:
         node.server.clock.Restart(now_ns_, dice_);
         if (LosesItsMark(node))
             node.server.disk.Lose();
+        if (dice_.OneIn(4))
+            CutNextWrite(node); // the first of the new run
     }
 
     Plan plan_;
