@@ -109,6 +109,7 @@ TEST(FleetSimulation, OtherLayoutsAndSeedsHold)
     }
 }
 
+#if SCALE == 1 // enough IDs to come upon what is planted
 /// The same fleet with something wrong in one of its servers.
 Simulation RunWith(Fault fault)
 {
@@ -121,8 +122,6 @@ Simulation RunWith(Fault fault)
 
 TEST(FleetSimulation, FindsWhatIsPlanted)
 {
-    if (SCALE > 1)
-        GTEST_SKIP() << "in the plain build";
     const Simulation sound = RunWith(Fault::kNone);
     EXPECT_TRUE(sound.Holds());
 
@@ -149,5 +148,6 @@ TEST(FleetSimulation, FindsWhatIsPlanted)
     EXPECT_GE(wrong.check.DisorderNs(), wrong.check.MostDisorderNs());
     EXPECT_FALSE(wrong.Holds());
 }
+#endif
 
 } // namespace
