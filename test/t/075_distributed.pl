@@ -1,6 +1,6 @@
 # doc/distributed.md: its one command numbers real servers, by a list of them in place
-# of Citus's; whoever shares a number in a group preloads, as it says; test/citus.sh
-# runs the blocks that take Citus, and skips aloud where it is not installed.
+# of Citus's, and refuses where a server does not preload; test/citus.sh runs the blocks
+# that take Citus, and skips aloud where it is not installed.
 use strict;
 use warnings FATAL => 'all';
 
@@ -26,7 +26,7 @@ my %server = map { $_ => new_cluster($_, preload => 1, create => 0) } qw(coordin
 my $coordinator = $server{coordinator};
 my %group = (coordinator => 0, worker_a => 1, worker_b => 2);
 
-# A server that does not preload, and a standby of another group.
+# A server that does not preload, first listed as a standby.
 my $plain = new_cluster('plain', create => 0);
 sub list
 {
