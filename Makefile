@@ -39,7 +39,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: help demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages
-.PHONY: bench bench-generation bench-mark bench-horizon
+.PHONY: bench bench-generation bench-mark bench-horizon fleet test-citus
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -74,6 +74,12 @@ bench-mark:
 bench-horizon:
 	@test/bench/horizon.sh
 
+fleet:
+	@$(MAKE) --no-print-directory -C $(top)/test/fleet run
+
+test-citus:
+	@test/citus.sh
+
 # These need no PostgreSQL either, or bring their own.
 dist:
 	@$(top)/test/packages/dist.sh
@@ -95,6 +101,8 @@ help:
 	@echo 'make reference          write doc/reference.md anew, from the catalog and the sources'
 	@echo 'make test-mutants       break the code on purpose, see the tests notice'
 	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
+	@echo 'make test-citus         Timeshard on a coordinator and two workers, where Citus is installed'
+	@echo 'make fleet              1,024 servers with wrong clocks simulated for a billion IDs (IDS=, BOUND_MS=, SEED=)'
 	@echo 'make test-packages      the PGXN archive and the Debian package, in throw-away roots (as root)'
 	@echo 'make dist               the archive for PGXN, timeshard-VERSION.zip'
 	@echo 'make deb                the Debian packages, into build/deb'
@@ -113,7 +121,7 @@ $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix 
 $(CURDIR)/src/core $(CURDIR)/src/pg:
 	@mkdir -p $@
 else ifeq ($(filter demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages \
-  bench bench-generation bench-mark bench-horizon help,$(MAKECMDGOALS)),)
+  bench bench-generation bench-mark bench-horizon fleet test-citus help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

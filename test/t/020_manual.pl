@@ -13,7 +13,8 @@ use File::Spec;
 use FindBin;
 use Test::More;
 
-use Manual qw(read_text blocks_of broken_links stray_code plan_frames differences run_blocks with_outputs);
+use Manual qw(read_text blocks_of needs_citus broken_links stray_code plan_frames differences run_blocks syntax_complaints
+  with_outputs);
 use ManualParsers qw(parser_for);
 use PostgreSQL::Test::Utils;
 use Timeshard;
@@ -36,8 +37,13 @@ sub check_blocks
 {
     my ($markdown, $database) = @_;
     my @blocks = blocks_of($markdown);
-    my @sql = grep { $_->{lang} eq 'sql' } @blocks;
+    my @sql = grep { $_->{lang} eq 'sql' && !needs_citus($_) } @blocks;
     my (@complaints, %update);
+
+    for my $block (grep { needs_citus($_) } @blocks)
+    {
+        push @complaints, map { "line $block->{line}: $_" } syntax_complaints($node, $block->{text});
+    }
 
     for my $block (grep { $_->{lang} ne 'sql' } @blocks)
     {
@@ -201,6 +207,8 @@ subtest 'a manual that is wrong is found out' => sub {
         qr/should be the same/, 'equal IDs shown as different');
     like($complaint_of->("${fence}sql\nSELECT 1 / 0;\n$fence\n"), qr/division/, 'an error not shown');
     like($complaint_of->("${fence}sql\nSELECT 1\n$fence\n"), qr/semicolon/, 'an open statement');
+    like($complaint_of->("${fence}sql citus x\nSELECT 1 / 0;\nSELEC 1;\n$fence\n"), qr/does not parse: .*SELEC/, 'SQL for Citus that is wrong');
+    is($complaint_of->("${fence}sql citus x\nSELECT create_distributed_table('none', 'id');\n$fence\n"), '', 'and that is right');
     like($complaint_of->("${fence}yaml\na: [1\n$fence\n"), qr/malformed YAML/, 'malformed YAML');
     like($complaint_of->("${fence}yaml\n- name: TIMESHARD_NODE_ID\n  value: 7\n$fence\n"),
         qr/no string/, 'a number in the environment');

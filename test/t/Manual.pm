@@ -10,7 +10,8 @@ use File::Basename qw(dirname);
 use File::Spec;
 use Time::Local qw(timegm);
 
-our @EXPORT_OK = qw(read_text blocks_of anchor_of anchors_of broken_links stray_code plan_frames differences run_blocks with_outputs);
+our @EXPORT_OK = qw(read_text blocks_of needs_citus anchor_of anchors_of broken_links stray_code plan_frames differences run_blocks
+  syntax_complaints with_outputs);
 
 use constant EPOCH_MS => 1702385533000;
 
@@ -61,7 +62,14 @@ sub blocks_of
 sub has_output
 {
     my ($block) = @_;
-    return $block->{lang} eq 'sql' || ($block->{lang} =~ /^(?:python|js|java)$/ && $block->{info} ne '');
+    return ($block->{lang} eq 'sql' && !needs_citus($block)) || ($block->{lang} =~ /^(?:python|js|java)$/ && $block->{info} ne '');
+}
+
+# SQL that takes Citus: run by test/citus.sh, by the name behind the word.
+sub needs_citus
+{
+    my ($block) = @_;
+    return $block->{lang} eq 'sql' && $block->{info} =~ /^citus /;
 }
 
 # Code by indentation would pass by every check.
@@ -263,6 +271,19 @@ sub run_blocks
     shift @parts;
     while (my ($index, $text) = splice @parts, 0, 2) { $outputs[$index] = $text }
     return @outputs;
+}
+
+# What the server's parser says of SQL that is not to run: all of a message is parsed
+# before its first statement, which fails.
+sub syntax_complaints
+{
+    my ($node, $text) = @_;
+    my ($out, $err) = ('', '');
+    my $input = "SELECT 1 / 0;\n$text";
+    utf8::encode($input);
+    IPC::Run::run([ 'psql', '-X', '-q', '-w', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-c', $input ],
+        '>', \$out, '2>', \$err);
+    return $err =~ /^ERROR:  22012:/ ? () : "does not parse: $err";
 }
 
 # The Markdown with the given outputs in place of those shown, by fence line.

@@ -1,7 +1,7 @@
 /// What doc/growth.md says of node IDs that servers derive from their addresses:
 /// how often two have the same.
 
-#include "growth_page.hpp"
+#include "manual_page.hpp"
 #include "node_address.hpp"
 
 #include <algorithm>

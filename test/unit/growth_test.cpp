@@ -3,7 +3,7 @@
 
 #include "clock.hpp"
 #include "generator.hpp"
-#include "growth_page.hpp"
+#include "manual_page.hpp"
 #include "layout.hpp"
 
 #include <algorithm>

@@ -7,14 +7,14 @@
 #include <string>
 #include <vector>
 
-/// Reads the tables of doc/growth.md, so that the page and the core cannot part.
+/// Reads the tables of the manual, so that a page and the core cannot part.
 namespace timeshard::test {
 
 /// The cells of the page's table under the heading whose first cell is `first`.
-inline std::vector<std::vector<std::string>> TableOfThePage(const std::string &first)
+inline std::vector<std::vector<std::string>> TableOfThePage(const std::string &first,
+                                                            const std::string &page = "growth.md")
 {
-    const auto page = std::filesystem::path(__FILE__).parent_path() / "../../doc/growth.md";
-    std::ifstream in(page);
+    std::ifstream in(std::filesystem::path(__FILE__).parent_path() / "../../doc" / page);
     std::vector<std::vector<std::string>> rows;
 
     bool within = false;
