@@ -28,7 +28,7 @@ sub read_text
 # The fenced blocks of a Markdown text, in order: language, the rest of the
 # fence's line, first line number and text. A "text" block with nothing but
 # blank lines between it and an SQL block is that block's output; so is one
-# behind a named block of a client's program.
+# behind a named block of a client's program, or of the shell's.
 sub blocks_of
 {
     my ($markdown) = @_;
@@ -61,7 +61,7 @@ sub blocks_of
 sub has_output
 {
     my ($block) = @_;
-    return $block->{lang} eq 'sql' || ($block->{lang} =~ /^(?:python|js|java)$/ && $block->{info} ne '');
+    return $block->{lang} eq 'sql' || ($block->{lang} =~ /^(?:python|js|java|sh)$/ && $block->{info} ne '');
 }
 
 # Code by indentation would pass by every check.
