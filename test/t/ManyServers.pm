@@ -87,7 +87,11 @@ sub run_next
         return $output;
     }
     my @texts = ($shown->{text}, $output);
-    if ($shown->{info} eq 'figures') { s/[\d.]+/N/g, s/^[-+]+$//mg, s/ +/ /g for @texts }
+    if ($shown->{info} eq 'figures')
+    {
+        note($output);
+        s/[\d.]+/N/g, s/^[-+]+$//mg, s/ +/ /g for @texts;
+    }
     my $difference = differences(@texts);
     $self->{update}{ $shown->{line} } = $output if defined $difference;
     ok(!defined $difference, $title) or diag($difference);
@@ -99,6 +103,7 @@ sub skip_rest
 {
     my ($self) = @_;
     $self->{next} = @{ $self->{blocks} };
+    $self->{skipped} = 1;
     return;
 }
 
@@ -141,7 +146,7 @@ sub run_sh
 sub finish
 {
     my ($self) = @_;
-    is($self->{next}, scalar @{ $self->{blocks} }, "$self->{name}: every block has been run");
+    is($self->{next}, scalar @{ $self->{blocks} }, "$self->{name}: every block has been run" . ($self->{skipped} ? ', or left out' : ''));
     $self->{in} .= "\\q\n";
     eval { $self->{run}->finish };
     return unless $ENV{MANUAL_UPDATE} && %{ $self->{update} };
