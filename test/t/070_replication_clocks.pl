@@ -67,7 +67,8 @@ sub all_is_well
 
 subtest 'clocks that agree' => sub {
     my %writers = write_everywhere();
-    $_->await_progress or die 'the writers do not get on' for values %writers;
+    eventually(sub { $node{hub}->safe_psql('postgres', 'SELECT count(*) > 10000 FROM fault_rows') eq 't' })
+      or die 'the rows do not arrive: ' . last_error($node{hub});
     all_is_well('clocks that agree', %writers);
     # A call that began in a later millisecond than that in which another had ended.
     is(disorder(1, values %writers), 0, 'the order of IDs is that of calls, across servers');
@@ -137,14 +138,20 @@ sub rows_before
 subtest 'two seconds ahead and behind' => sub {
     my %writers = write_everywhere();
     my $end = monotonic() + 5;
+    my $slow = TimeshardSession->new($node{ap});
     while (monotonic() < $end)
     {
+        # One that is open meanwhile, on the server whose horizon is the least.
+        my $id = $slow->ask_ok("BEGIN;\nINSERT INTO fault_rows DEFAULT VALUES RETURNING id");
+        eventually(sub { next_id($node{ap}) >> 22 > $id >> 22 }) or die 'the clock stands still';
         my $least = read_by_horizon();
         $window{complete}{$least} = rows_before($least);
         my $now = $reader->ask_ok('SELECT timeshard_lower_bound(clock_timestamp())');
         $window{early}{$now} = rows_before($now);
         read_to('clock', $now);
+        $slow->ask_ok('COMMIT');
     }
+    $slow->finish;
     all_is_well('two seconds', %writers);
     my ($us, $eu, $ap) = @writers{qw(us eu ap)};
     is(disorder(2001, $us, $eu), 0, 'ahead: calls that are two seconds apart are in order');
@@ -178,11 +185,14 @@ subtest 'restarts, and the clocks set right' => sub {
         cmp_ok(next_id($node{$name}), '>', $last, "$name, restarted: the first ID is above the last");
     }
     my $session = TimeshardSession->new($node{eu});
-    $session->ask_ok('SELECT timeshard_next_id()');
+    my $last = $session->ask_ok('SELECT timeshard_next_id()');
     set_clock($node{$_}, '+0') for qw(eu ap);
     like(($session->ask('SELECT timeshard_next_id()'))[1], qr/55000: clock is 1?\d{3}\.\d{3} ms behind the last ID/, 'eu, set back: refused');
     $session->finish;
     restart_with_env($node{eu});
+    my ($first, $rc);
+    ok(eventually(sub { ($rc, $first) = $node{eu}->psql('postgres', 'SELECT timeshard_next_id()'); $rc == 0 }), 'restarted, it comes back');
+    cmp_ok($first, '>', $last, 'and does not repeat what it made ahead of time');
     my %writers = write_everywhere();
     $_->await_progress or die 'the writers do not get on' for values %writers;
     all_is_well('set right', %writers);

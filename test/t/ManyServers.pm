@@ -19,7 +19,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 use TimeshardSession;
 
-our @EXPORT = qw(write_services await_subscriptions subscription_errors);
+our @EXPORT = qw(write_services await_subscriptions last_error subscription_errors);
 
 # A service file for these nodes: name => node, or => [nodes], of which a
 # connection takes the one that can be written to. Names it in the environment,
@@ -164,16 +164,23 @@ sub await_subscriptions
 {
     my ($subscriber, %publisher_of) = @_;
     $subscriber->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_subscription_rel WHERE srsubstate <> 'r'")
-      or die 'the tables are not copied: ' . subscription_errors($subscriber);
+      or die 'the tables are not copied: ' . last_error($subscriber);
     for my $name (sort keys %publisher_of)
     {
         my $publisher = $publisher_of{$name};
         my $position = $publisher->lsn('flush');
         $publisher->poll_query_until('postgres',
             "SELECT confirmed_flush_lsn >= '$position' FROM pg_replication_slots WHERE slot_name = '$name'")
-          or die "$name does not get to $position";
+          or die "$name does not get to $position: " . last_error($subscriber);
     }
     return;
+}
+
+sub last_error
+{
+    my ($subscriber) = @_;
+    my @errors = slurp_file($subscriber->logfile) =~ /ERROR:  (.*)/g;
+    return $errors[-1] // 'its log has no error';
 }
 
 # How many errors there have been in applying and copying.
