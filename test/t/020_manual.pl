@@ -57,6 +57,8 @@ sub check_blocks
         push @complaints, "line $block->{line}: does not end with a semicolon"
           unless $block->{text} =~ /(?:;|^\\[^\n]*)\s*\z/m;
     }
+    # A page that goes from server to server is run by the test that names it.
+    return (\@complaints, {}) if $markdown =~ /^\\c service=/m;
     $node->safe_psql('postgres', "CREATE DATABASE $database") if @sql;
     my @outputs = @sql ? run_blocks($node, $database, @sql) : ();
     for my $i (0 .. $#sql)
@@ -106,6 +108,14 @@ for my $path (@pages)
     no_complaints("$name: plans are framed", plan_frames($page{$name}));
 }
 my $all = join "\n", map { $page{$_} } sort keys %page;
+
+subtest 'pages of several servers are run by their tests' => sub {
+    my @tests = map { read_text($_) } glob "$FindBin::Bin/07*.pl";
+    for my $name (grep { $page{$_} =~ /^\\c service=/m } sort keys %page)
+    {
+        ok((grep { /ManyServers->new\('\Q$name\E'/ } @tests), $name);
+    }
+};
 
 subtest 'functions and settings that the manual names exist' => sub {
     $node->safe_psql('postgres', 'CREATE EXTENSION timeshard');

@@ -113,6 +113,12 @@ for my $case (
 }
 is(explain_violations(read_logs([ made_logs($healthy, "I n 0 210 250 9\n") ], order => 0)), '',
     'made logs: falling between servers is no fault');
+for ([ 5, 'order 1' ], [ 6, '' ])
+{
+    my ($apart, $expected) = @$_;
+    is(explain_violations(read_logs([ made_logs($healthy, "I n 0 5000201 5000300 9\n") ], apart => $apart)), $expected,
+        "made logs: falling after 5 ms, where $apart ms count");
+}
 is(explain_violations(read_logs([ made_logs($healthy, "I n 0 210 250 11\n") ], order => 0)), 'duplicate 1',
     'made logs: twice between servers is one');
 $figures = read_logs([ made_logs($healthy, "I n 0 150 250 12\nE 500 57P01 gone 7\nE 500 57P01 gone 8\n") ]);

@@ -51,11 +51,13 @@ sub compile_client
 #
 #   table => FILE      compare with these IDs
 #   order => 0         the logs are of servers with no order between them
+#   apart => MS        of servers whose clocks differ by less than that
 sub read_logs
 {
     my ($logs, %options) = @_;
     my @arguments = (
         defined $options{order} && !$options{order} ? '--no-order' : (),
+        $options{apart} ? ('--apart', $options{apart}) : (),
         $options{table} ? ('--table', $options{table}) : ());
     my $check = compile_kit('fault_check.cpp', 'fault_check', 'g++', '-std=c++20', '-O2', '-Wall', '-Wextra');
     my ($out, $err);

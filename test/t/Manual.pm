@@ -29,7 +29,7 @@ sub read_text
 # The fenced blocks of a Markdown text, in order: language, the rest of the
 # fence's line, first line number and text. A "text" block with nothing but
 # blank lines between it and an SQL block is that block's output; so is one
-# behind a named block of a client's program.
+# behind a named block of a client's program, or of the shell's.
 sub blocks_of
 {
     my ($markdown) = @_;
@@ -62,7 +62,7 @@ sub blocks_of
 sub has_output
 {
     my ($block) = @_;
-    return ($block->{lang} eq 'sql' && !needs_citus($block)) || ($block->{lang} =~ /^(?:python|js|java)$/ && $block->{info} ne '');
+    return ($block->{lang} eq 'sql' && !needs_citus($block)) || ($block->{lang} =~ /^(?:python|js|java|sh)$/ && $block->{info} ne '');
 }
 
 # SQL that takes Citus: run by test/citus.sh, by the name behind the word.

@@ -138,7 +138,8 @@ my @chrony = qw(pool server driftfile makestep rtcsync leapsectz leapsecmode max
   ntsdumpdir logdir confdir sourcedir logchange);
 
 # postgresql.conf (its names are checked on the server), Debian's environment
-# file of a cluster, chrony.conf or pgbouncer.ini, by the second word of the fence.
+# file of a cluster, chrony.conf, pgbouncer.ini or pg_service.conf, by the second word
+# of the fence.
 sub conf_complaints
 {
     my ($text, $info) = @_;
@@ -164,6 +165,10 @@ sub conf_complaints
     if ($info eq 'pgbouncer.ini')
     {
         return map { "not a line of pgbouncer's: $_" } grep { !/^(?:\[\w+\]|\w+ = \S.*)$/ } @lines;
+    }
+    if ($info eq 'pg_service.conf')
+    {
+        return map { "not a line of a service file: $_" } grep { !/^(?:\[\w+\]|\w+=\S+)$/ } @lines;
     }
     return "nothing parses this kind of file: $info";
 }

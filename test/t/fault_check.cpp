@@ -2,8 +2,10 @@
 // must not be: an ID returned twice, IDs out of order, committed rows lost, an
 // ID in the table that was given to somebody else.
 //
-//   usage: fault_check [--no-order] [--table FILE] LOG...
+//   usage: fault_check [--no-order | --apart MS] [--table FILE] LOG...
 //
+// --apart: only calls that are so far apart must have IDs in order, as those of
+// servers whose clocks differ.
 // FILE holds the IDs of the table, one a line. The first 10 violations of each
 // kind are told, all are counted; fields are separated by tabs.
 #include <algorithm>
@@ -142,8 +144,8 @@ void CheckUnique()
                       Name(calls[ids[i - 1].call]).c_str(), Name(calls[ids[i].call]).c_str());
 }
 
-// A call that had returned when another started has smaller IDs.
-void CheckOrder(const std::vector<const Call *> &by_end)
+// A call that had returned, and so long ago, when another started has smaller IDs.
+void CheckOrder(const std::vector<const Call *> &by_end, int64_t apart)
 {
     std::vector<const Call *> by_start = by_end;
     std::sort(by_start.begin(), by_start.end(),
@@ -151,7 +153,7 @@ void CheckOrder(const std::vector<const Call *> &by_end)
     const Call *highest = nullptr;
     size_t ended = 0;
     for (const Call *call : by_start) {
-        for (; ended < by_end.size() && by_end[ended]->end < call->start; ended++)
+        for (; ended < by_end.size() && by_end[ended]->end + apart < call->start; ended++)
             if (highest == nullptr || by_end[ended]->greatest > highest->greatest)
                 highest = by_end[ended];
         if (highest != nullptr && highest->greatest >= call->least)
@@ -223,10 +225,13 @@ void PrintFigures(const std::vector<const Call *> &by_end)
 int main(int argc, char **argv)
 {
     bool order = true;
+    int64_t apart = 0;
     const char *table = nullptr;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--no-order") == 0)
             order = false;
+        else if (strcmp(argv[i], "--apart") == 0 && i + 1 < argc)
+            apart = atoll(argv[++i]) * 1'000'000;
         else if (strcmp(argv[i], "--table") == 0 && i + 1 < argc)
             table = argv[++i];
         else
@@ -243,7 +248,7 @@ int main(int argc, char **argv)
               [](const Call *a, const Call *b) { return a->end < b->end; });
     CheckUnique();
     if (order)
-        CheckOrder(by_end);
+        CheckOrder(by_end, apart);
     if (table != nullptr && !CheckTable(table))
         return 2;
     PrintFigures(by_end);

@@ -1,0 +1,209 @@
+# doc/high-availability.md, as it stands: a primary and two standbys with one node ID,
+# promotion, the old primary rewound, a split brain made on purpose and the query
+# that shows it, compared with what each line really has; rows taken over; and the
+# same split brain with a number for each member. Failover under load is in
+# 071_failover_load.pl.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+use File::Copy qw(copy);
+use ManyServers;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Standbys qw(await_replay);
+use Test::More;
+use Timeshard;
+use TimeshardSession;
+
+# The tests' own name would stand for that of the cluster, as which a standby is known.
+delete $ENV{PGAPPNAME};
+
+my $conf = "timeshard.node_id = 7\n";
+my $db1 = new_cluster('db1', start => 0, preload => 1, init => [ allows_streaming => 1 ],
+    conf => "${conf}wal_log_hints = on\nwal_keep_size = '256MB'\ntimezone = 'UTC'\nwal_retrieve_retry_interval = '200ms'\n"
+      . "synchronous_standby_names = 'ANY 1 (db1, db2, db3)'\n");
+my %node = (db1 => $db1, map { $_ => PostgreSQL::Test::Cluster->new($_) } qw(db2 db3));
+my $folder = $db1->basedir;
+for my $name (sort keys %node)
+{
+    my $dir = $node{$name}->data_dir;
+    mkdir $node{$name}->basedir;
+    mkdir $dir, 0700 unless -d $dir;
+    symlink $dir, "$folder/$name" or die "cannot link $folder/$name: $!";
+}
+write_services("$folder/pg_service.conf", %node, shop => [ @node{qw(db1 db2 db3)} ]);
+start_with_env($db1);
+
+# What is each server's own, kept where pg_basebackup and pg_rewind do not write.
+sub own_configuration
+{
+    my ($name, %change) = @_;
+    my $file = $node{$name}->data_dir . '/postgresql.conf';
+    my $text = slurp_file($file);
+    $text =~ s/^port = .*\n//mg;
+    $text =~ s/^timeshard\.node_id = .*\n//mg if $change{own_number};
+    open my $out, '>', $file or die "cannot write $file: $!";
+    print $out $text . 'port = ' . $node{$name}->port . "\n";
+    close $out or die "cannot write $file: $!";
+    return;
+}
+
+sub query
+{
+    my ($name, $sql) = @_;
+    return $node{$name}->safe_psql('postgres', $sql);
+}
+
+sub start_standby
+{
+    my ($name, %env) = @_;
+    $node{$name}->{_pid} = undef;
+    start_with_env($node{$name}, %env);
+    return;
+}
+
+# Waits until the primary has these standbys.
+sub await_standbys
+{
+    my ($primary, @standbys) = @_;
+    my $list = join ',', map { "'$_'" } @standbys;
+    $node{$primary}->poll_query_until('postgres',
+        "SELECT count(DISTINCT application_name) = " . @standbys . " FROM pg_stat_replication WHERE state = 'streaming' AND application_name IN ($list)")
+      or die "@standbys do not follow $primary";
+    await_replay($node{$primary}, @node{@standbys});
+    return;
+}
+
+# What the lines really have: id => item and maker.
+sub rows_of
+{
+    my ($name) = @_;
+    return map { split / /, $_, 2 } split /\n/, query($name, "SELECT id || ' ' || made_on || ' ' || item FROM orders");
+}
+
+# The figures of the page's query, by what was found.
+sub figures_of
+{
+    my ($output) = @_;
+    my %count;
+    $count{$1} = $2 while $output =~ /^ (\S[^|]*?) +\| +(\d+) \|/mg;
+    return \%count;
+}
+
+# The same, counted here.
+sub compare
+{
+    my ($here, $there) = @_;
+    my %count;
+    for my $id (keys %{ { %$here, %$there } })
+    {
+        $count{ !exists $here->{$id} ? 'only on the other line' : !exists $there->{$id} ? 'only here'
+            : $here->{$id} eq $there->{$id} ? 'on both' : 'one ID, two rows' }++;
+    }
+    return \%count;
+}
+
+my $page = ManyServers->new('high-availability.md', first => 'db1', folder => $folder);
+
+subtest 'promotion' => sub {
+    $page->run_next('standbys');
+    for my $name (qw(db2 db3))
+    {
+        own_configuration($name);
+        start_standby($name);
+    }
+    await_standbys('db1', qw(db2 db3));
+    $page->run_until('db1-dies');
+    await_standbys('db1', qw(db2 db3));
+    $page->run_until('promoted');
+    my $output = $page->run_next('promoted');
+    await_standbys('db2', 'db3');
+    is(query('db3', 'SELECT count(*) FROM orders'), 2, 'the other standby follows');
+    unlike(log_of($node{db2}), qr/on a copy of a data directory/, 'no copy to warn of');
+};
+
+subtest 'the old primary comes back' => sub {
+    copy($db1->data_dir . '/postgresql.conf', "$folder/kept.conf") or die "cannot copy: $!";
+    $page->run_until('rewound');
+    my $db2_port = $node{db2}->port;
+    ok(slurp_file($db1->data_dir . '/postgresql.conf') =~ /^port = $db2_port$/m, 'with the configuration of the new one, as the page warns');
+    copy("$folder/kept.conf", $db1->data_dir . '/postgresql.conf') or die "cannot copy: $!";
+    start_standby('db1');
+    await_standbys('db2', qw(db1 db3));
+    $page->run_until('split');
+};
+
+subtest 'synchronous replication hinders a split brain' => sub {
+    $node{$_}->stop for qw(db1 db3);
+    my $session = TimeshardSession->new($node{db2});
+    $session->send("INSERT INTO orders (item) VALUES ('alone')");
+    ok(eventually(sub { query('db2', "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = " . $session->pid) eq 't' }),
+        'cut off from its standbys, it answers no COMMIT');
+    is(query('db2', q{SELECT count(*) FROM orders WHERE item = 'alone'}), 0, 'and nobody sees the row');
+    start_standby($_) for qw(db1 db3);
+    is(($session->receive)[1], '', 'until one is back');
+    $session->ask_ok(q{DELETE FROM orders WHERE item = 'alone'});
+    $session->finish;
+    await_standbys('db2', qw(db1 db3));
+};
+
+subtest 'a split brain' => sub {
+    $page->run_until('both-lines');
+    my %here = rows_of('db1');
+    my %there = rows_of('db2');
+    my $found = $page->run_next('both-lines');
+    my $count = figures_of($found);
+    is_deeply($count, compare(\%here, \%there), 'the query finds what is there');
+    cmp_ok($count->{'one ID, two rows'}, '>', 0, 'among it IDs that were made twice');
+    is($count->{'on both'}, 2, 'and what there was before');
+    my @times = $found =~ /^ only [^|]*\|[^|]*\| ([^|]*?) +\| ([^|]*?) *$/mg;
+    ok($times[0] lt $times[3] && $times[2] lt $times[1], 'both lines overlap in time');
+
+    # The first that is on one side only, within what was in progress.
+    my %one = (map({ $_ => 1 } grep { !exists $there{$_} } keys %here), map({ $_ => 1 } grep { !exists $here{$_} } keys %there));
+    my ($first) = sort { $a <=> $b } keys %one;
+    my @common = grep { exists $there{$_} && $there{$_} eq $here{$_} } keys %here;
+    is(scalar(grep { $_ > $first } @common), 0, 'they parted at the first ID on one side');
+
+    $page->run_next('take-over');
+    my %all = rows_of('db1');
+    my %renamed = map { split /\|/ } split /\n/, query('db1', 'SELECT old_id, id FROM made_twice');
+    my $wrong = 0;
+    $wrong += ($all{$_} // '') ne $here{$_} for keys %here;
+    $wrong += ($all{ $renamed{$_} // $_ } // '') ne $there{$_} for keys %there;
+    is($wrong, 0, 'taken over: every row of both lines is there');
+    is(scalar keys %all, 2 + grep({ !/^db1 (?:lamp|chair)$|^db2 chair$/ } values %here, values %there), 'and none besides');
+    cmp_ok(query('db1', "INSERT INTO orders (item) VALUES ('new') RETURNING id"), '>', (sort { $a <=> $b } keys %all)[-1], 'new IDs are above');
+};
+
+subtest 'a number for each' => sub {
+    $node{db2}->stop;
+    copy($node{db2}->data_dir . '/postgresql.conf', "$folder/kept.conf") or die "cannot copy: $!";
+    my $rewind = $page->block('rewind') =~ s/db([12])/'db' . (3 - $1)/ger;
+    unlike($page->run_sh($rewind), qr/ERROR/, 'the other line is rewound');
+    copy("$folder/kept.conf", $node{db2}->data_dir . '/postgresql.conf') or die "cannot copy: $!";
+    my %number = (db1 => 11, db2 => 12, db3 => 13);
+    $node{$_}->stop for qw(db3 db1);
+    for my $name (sort keys %number)
+    {
+        own_configuration($name, own_number => 1);
+        start_standby($name, TIMESHARD_NODE_ID => $number{$name});
+    }
+    await_standbys('db1', qw(db2 db3));
+    unlike($page->run_sh($page->block('split') =~ s/old=db2 new=db1/old=db1 new=db2/r), qr/ERROR/, 'the same split brain');
+    my %here = rows_of('db2');
+    my %there = rows_of('db1');
+    my $found = $page->run_next('own-numbers');
+    my ($old, $new) = map { $found =~ /^ +$_ \| +(\d+) \| +(\d+) \| +0$/m ? "$1 $2" : 'not found' } 11, 12;
+    my $count = compare(\%here, \%there);
+    is($count->{'one ID, two rows'} // 0, 0, 'no ID twice');
+    is("$old $new", join(' ', 0, $count->{'only on the other line'}, $count->{'only here'}, 0), 'each made by whom its ID says');
+    cmp_ok($_, '>', 0, 'both lines have written') for $count->{'only on the other line'}, $count->{'only here'};
+    is(scalar(grep { !/^db2 / } map { $here{$_} } grep { !exists $there{$_} } keys %here), 0, 'as its maker says, too');
+};
+
+$page->finish;
+$_->stop('immediate') for values %node;
+done_testing();
