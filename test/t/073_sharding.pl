@@ -6,6 +6,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
+use IO::Socket::UNIX;
 use lib $FindBin::RealBin;
 use Migration qw(start_clients await_clients stop_clients);
 use PageSteps;
@@ -62,9 +63,9 @@ subtest 'set up' => sub {
 };
 
 subtest 'the server that the client talks to makes the IDs' => sub {
-    is($steps->run('first-rows'), "lamp|298\n1001|8", 'all with its node, in every partition');
-    is(hub('SELECT count(DISTINCT id) FROM orders'), 1001, 'unique');
-    is(one('SELECT count(*) FROM orders') + two('SELECT count(*) FROM orders'), 1001, 'each row on one server');
+    is($steps->run('first-rows'), "1000|8", 'all with its node, in every partition');
+    is(hub('SELECT count(DISTINCT id) FROM orders'), 1000, 'unique');
+    is(one('SELECT count(*) FROM orders') + two('SELECT count(*) FROM orders'), 1000, 'each row on one server');
     is(hub("SELECT bool_and(id > before) FROM (SELECT id, lag(id, 1, 0::bigint) OVER (ORDER BY n) AS before
             FROM (SELECT id, substr(item, 7)::integer AS n FROM orders WHERE item LIKE 'chair%') AS c) AS c"), 't', 'rising as the rows came');
 
@@ -99,7 +100,7 @@ subtest 'many rows' => sub {
     my $ids = hub('SELECT timeshard_next_ids(40)') =~ s/$/\twith ID/mgr;
     my $copied = $count->("COPY orders (id, item) FROM stdin;\n$ids\n\\.\n");
     is($copied, $server_major < 16 ? 40 : $batches->('with ID'), 'COPY with IDs in the file: by the hundred from 16 on');
-    is(hub("SELECT string_agg(item || ' ' || n, ', ' ORDER BY item) FROM (SELECT item, count(DISTINCT id) AS n FROM orders WHERE item !~ '\\d|lamp' GROUP BY 1) AS i"),
+    is(hub("SELECT string_agg(item || ' ' || n, ', ' ORDER BY item) FROM (SELECT item, count(DISTINCT id) AS n FROM orders WHERE item !~ '\\d' GROUP BY 1) AS i"),
         'batch 400, copied 40, listed 400, returned 40, selected 1000, with ID 40', 'all are there');
 };
 
@@ -166,6 +167,7 @@ sub make_lines
 
 subtest 'joined and summed where the rows are' => sub {
     make_lines();
+    hub(q(ALTER SERVER shard_1 OPTIONS (ADD use_remote_estimate 'true'); ALTER SERVER shard_2 OPTIONS (ADD use_remote_estimate 'true')));
     hub('INSERT INTO lines (order_id, amount) SELECT id, n FROM orders, generate_series(1, 3) AS n');
     my $query = 'SELECT o.id, sum(amount) FROM orders AS o JOIN lines AS l ON l.order_id = o.id GROUP BY o.id';
     $steps->ask_ok('SET enable_partitionwise_join = on; SET enable_partitionwise_aggregate = on');
@@ -219,6 +221,13 @@ subtest 'one server down, and back' => sub {
     is($client->ask_ok("SELECT count(*) FROM orders WHERE item <> 'open'"), $rows + 60, 'back: the same session reads everything again');
     is(with_retries($client, "INSERT INTO orders (item) VALUES ('after $_')"), 0, "insert $_ succeeds at once") for 1 .. 8;
     is(two(q(SELECT count(*) FROM orders WHERE item = 'open')), 0, 'what was open is not on the server that was lost');
+
+    # Accepts connections, and never says a word.
+    my $mute = PostgreSQL::Test::Utils::tempdir_short();
+    my $socket = IO::Socket::UNIX->new(Type => SOCK_STREAM, Local => "$mute/.s.PGSQL.7", Listen => 5) or die "cannot listen: $!";
+    hub("ALTER SERVER shard_2 OPTIONS (SET host '$mute', SET port '7', ADD connect_timeout '2')");
+    refused('SELECT count(*) FROM orders', qr/08001: could not connect to server "shard_2"/, 'one that does not answer is given up');
+    hub("ALTER SERVER shard_2 OPTIONS (SET host '" . $two->host . "', SET port '" . $two->port . "', DROP connect_timeout)");
     $_->finish for $client, $open;
 };
 
@@ -263,8 +272,8 @@ subtest 'one transaction on two servers' => sub {
     ok($more > 0 && $more < 30, 'with a part of it there') or diag($more);
     $refuses->("DROP FUNCTION refuse_$late() CASCADE");
     my ($again) = $steps->text('repeatable') =~ /^(INSERT .*)/m;
-    $steps->ask_ok($again =~ s/shelf/$late/r) for 1 .. 2;
-    is($steps->ask_ok("SELECT count(*), count(DISTINCT id) FROM orders WHERE id = ANY (:'ids')"), '30|30', 'repeated, it is there whole, and once');
+    is(($steps->ask($again =~ s/shelf/$late/r))[1], '', "repeated: time $_") for 1 .. 2;
+    is($steps->ask_ok("SELECT count(*), count(DISTINCT id) FROM orders WHERE id = ANY (:'ids')"), '30|30', 'it is there whole, and once');
 
     my $order = sub { return "BEGIN;\nINSERT INTO orders (item) VALUES ('$_[0]') RETURNING id AS desk \\gset\n"
           . "INSERT INTO lines (order_id, amount) VALUES (:desk, 1), (:desk, 2), (:desk, 3);\nCOMMIT" };
@@ -298,8 +307,8 @@ subtest 'a third server' => sub {
     $steps->ask_ok($copy);
     my $writer = TimeshardSession->new($hub, 'shop');
     $writer->send(q(INSERT INTO orders (item) VALUES ('waited')));
-    $writer->await(q(wait_event_type = 'Lock'));
-    cmp_ok(hub('SELECT count(*) FROM orders'), '>', $moved, 'during the copy who reads goes on');
+    ok(eval { $writer->await(q(wait_event_type = 'Lock')) }, 'during the copy who writes waits');
+    cmp_ok(hub('SELECT count(*) FROM orders'), '>', $moved, 'who reads goes on');
     cmp_ok($steps->ask_ok('SELECT count(*) FROM orders_6_new'), '>=', $moved, 'it holds what was there');
     my (undef, $err) = $steps->ask($switch);
     is($err, '', 'the step move');
