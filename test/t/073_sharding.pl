@@ -8,7 +8,8 @@ use warnings FATAL => 'all';
 use FindBin;
 use IO::Socket::UNIX;
 use lib $FindBin::RealBin;
-use Migration qw(start_clients await_clients stop_clients);
+
+use BusyClients;
 use PageSteps;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
