@@ -8,6 +8,7 @@ use warnings FATAL => 'all';
 use Exporter 'import';
 use POSIX ();
 use PostgreSQL::Test::Utils;
+use Test::More;
 use Time::HiRes qw(usleep);
 use TimeshardSession;
 
@@ -18,7 +19,7 @@ my $owner = $$;
 
 # Sessions that run their SQL again and again, each time with another name in the
 # place of NAME, and note every name whose transaction has ended well, with what it
-# printed. A client that meets an error notes that, and goes on.
+# printed. A client that meets an error notes that, and goes on. None outlives its test.
 sub start_clients
 {
     my ($node, $database, @scripts) = @_;
@@ -47,7 +48,7 @@ sub client
     my $stop = 0;
     local $SIG{TERM} = sub { $stop = 1 };
     my $session = TimeshardSession->new($node, $database);
-    for (my $n = 1; !$stop; $n++)
+    for (my $n = 1; !$stop && getppid == $owner; $n++)
     {
         my $name = "client $number-$n";
         my ($out, $err) = $session->ask($script =~ s/NAME/$name/gr);
@@ -60,13 +61,19 @@ sub client
     return;
 }
 
-# True when every client has had a transaction that began after now end well.
+# True when every client has had a transaction that began after now end well, and
+# none has met an error: a test that fails need not wait for what does not come.
 sub await_clients
 {
     my @from = map { -s $_->{log} } @clients;
-    return eventually(sub {
-        return !grep { (() = substr(slurp_file($clients[$_]{log}), $from[$_]) =~ /^C\t/mg) < 2 } 0 .. $#clients;
+    my @errors;
+    my $all = eventually(sub {
+        my @seen = map { slurp_file($_->{log}) } @clients;
+        @errors = map { /^E\t(.*)/mg } @seen;
+        return @errors || !grep { (() = substr($seen[$_], $from[$_]) =~ /^C\t/mg) < 2 } 0 .. $#clients;
     });
+    diag("a client has met an error: $errors[0]") if @errors;
+    return $all && !@errors;
 }
 
 # Ends the clients. Puts what they noted into a table of the database, written

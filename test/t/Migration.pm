@@ -37,7 +37,7 @@ sub block_text
 sub migration_cluster
 {
     my ($name) = @_;
-    return new_cluster($name, conf => "timeshard.node_id = 298\nautovacuum = off\n", create => 0);
+    return new_cluster($name, conf => "timeshard.node_id = 298\nautovacuum = off\nwal_level = replica\n", create => 0);
 }
 
 # A database with the extension and the page's two helpers.
