@@ -92,6 +92,15 @@ subtest 'the way back before the sequence is dropped' => sub {
     is(query($node, $db, "INSERT INTO orders (customer, item) VALUES (1, 'next') RETURNING id"), 1001, 'an identity column goes on above its rows');
 };
 
+# Keys that neither a sequence nor Timeshard has made.
+subtest 'negative keys' => sub {
+    my $db = new_database($node, 'negative');
+    run_steps($node, $db, 'serial-tables');
+    query($node, $db, 'DELETE FROM orders; INSERT INTO orders OVERRIDING SYSTEM VALUE SELECT -n, 1, n FROM generate_series(1, 5) AS n');
+    run_steps($node, $db, 'serial-2', 'serial-back');
+    is(query($node, $db, "INSERT INTO orders (customer, item) VALUES (1, 'next') RETURNING id"), 1, 'no sequence is led below its bounds');
+};
+
 subtest 'a partitioned table' => sub {
     my $db = new_database($node, 'parts');
     query($node, $db, "CREATE TABLE customers (id bigserial, name text) PARTITION BY LIST (name);
@@ -103,6 +112,17 @@ subtest 'a partitioned table' => sub {
         'customers_a false, customers_b false, customers_a true, customers_b true, customers_a true', 'its partitions follow');
     query($node, $db, 'ALTER TABLE customers ADD COLUMN n integer');
     fails_with($node, "CALL in_batches('customers', 'n = 1', 'n IS NULL')", qr/customers is not an ordinary table/, 'it is not filled in batches', dbname => $db);
+};
+
+subtest 'a table partitioned by ranges of the key' => sub {
+    my $db = new_database($node, 'ranges');
+    query($node, $db, 'CREATE TABLE customers (id bigserial PRIMARY KEY, name text) PARTITION BY RANGE (id);
+        CREATE TABLE customers_old PARTITION OF customers FOR VALUES FROM (1) TO (1000000)');
+    my ($bounds) = page_text() =~ /`(FOR VALUES FROM \(timeshard_lower_bound.*?)`/;
+    query($node, $db, "CREATE TABLE customers_new PARTITION OF customers $bounds") if $bounds;
+    query($node, $db, "INSERT INTO customers (name) VALUES ('old')");
+    run_steps($node, $db, 'serial-1');
+    is(query($node, $db, "INSERT INTO customers (name) VALUES ('new') RETURNING tableoid::regclass"), 'customers_new', 'new IDs have a partition');
 };
 
 # Why patiently() is needed, and that it does what the page says.

@@ -125,6 +125,54 @@ SQL
     is(query($node, $db, $content), $before, 'rows that nobody has touched are as they were');
 };
 
+subtest 'a reference that may be null' => sub {
+    my $db = new_database($node, 'nulls');
+    run_steps($node, $db, 'integer-tables');
+    my $null = "INSERT INTO comments (ticket, body) VALUES (NULL, 'none')";
+    query($node, $db, "ALTER TABLE comments ALTER COLUMN ticket DROP NOT NULL; $null");
+    run_steps($node, $db, map { "integer-$_" } 1 .. 3);
+    query($node, $db, block_text('integer-4') =~ s/CHECK \(ticket_wide IS NOT NULL\)/null_check('ticket_wide', 'ticket')/er);
+    query($node, $db, $null);
+    run_steps($node, $db, 'integer-5');
+    query($node, $db, block_text('integer-6') =~ s/^ +ALTER TABLE comments ALTER COLUMN ticket SET NOT NULL;\n//mr);
+    query($node, $db, $null);
+    is(query($node, $db, $types), $wide =~ s/ticket bigint NO/ticket bigint YES/r, 'wide');
+    is(query($node, $db, 'SELECT count(*) FROM comments WHERE ticket IS DISTINCT FROM coalesce(ticket_narrow, ticket) OR ticket IS NULL'), 3,
+        'the nulls and all others are as they were');
+};
+
+subtest 'an identity column' => sub {
+    for my $form ('small', 'big')
+    {
+        my $db = new_database($node, "identity_$form");
+        query($node, $db, block_text('integer-tables') =~ s/id serial/id integer GENERATED ALWAYS AS IDENTITY/r);
+        my ($drop) = page_text() =~ /identity column says `(ALTER COLUMN id DROP IDENTITY)` before\s+`SET DEFAULT`/ or die 'the page does not say how';
+        if ($form eq 'small')
+        {
+            query($node, $db, block_text('integer-small') =~ s/(?=ALTER COLUMN id SET DEFAULT)/$drop, /r);
+        }
+        else
+        {
+            run_steps($node, $db, map { "integer-$_" } 1 .. 5);
+            query($node, $db, block_text('integer-6') =~ s/ALTER COLUMN id_narrow DROP DEFAULT/ALTER COLUMN id_narrow DROP IDENTITY/r);
+            run_steps($node, $db, 'integer-7');
+        }
+        is(query($node, $db, $types), $wide, "$form: wide");
+        is(query($node, $db, "INSERT INTO tickets (title) VALUES ('new') RETURNING id > 1000000000000"), 't', "$form: new keys are IDs");
+    }
+};
+
+# A child that inherits is found by neither the pages nor the rows of its parent.
+subtest 'a table that others inherit from' => sub {
+    my $db = new_database($node, 'inherits');
+    query($node, $db, 'CREATE TABLE t (n integer, m integer); CREATE TABLE child () INHERITS (t);
+        INSERT INTO t SELECT generate_series(1, 5); INSERT INTO child SELECT generate_series(1, 100000)');
+    query($node, $db, "CALL in_batches('t', 'm = n', 'm IS NULL')");
+    is(query($node, $db, 'SELECT tableoid::regclass, count(m) FROM t GROUP BY 1 ORDER BY 2'), "child|0\nt|5", 'is filled without them');
+    query($node, $db, "CALL in_batches('child', 'm = n', 'm IS NULL')");
+    is(query($node, $db, 'SELECT count(*) FROM t WHERE m IS DISTINCT FROM n'), 0, 'and each of them by its own name');
+};
+
 subtest 'an index that fails' => sub {
     my $db = new_database($node, 'failed_index');
     run_steps($node, $db, 'integer-tables', 'integer-1', 'integer-2');

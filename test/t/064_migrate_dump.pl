@@ -199,6 +199,20 @@ subtest 'the floor' => sub {
     is($to->safe_psql($db, 'SELECT node_id FROM customers, timeshard_parse(id) WHERE name = \'new\''), 299, 'of the new server');
 };
 
+# Only IDs lead the floor, and from all columns that get them.
+subtest 'columns and keys of other kinds' => sub {
+    my $db = new_target();
+    my $key = $to->safe_psql($db, 'CREATE EXTENSION timeshard; SELECT timeshard_next_id() + (5000::bigint << 22)');
+    $to->safe_psql($db, "CREATE DOMAIN key AS bigint CHECK (value <> 0); CREATE TABLE of_domain (id key DEFAULT timeshard_next_id());
+        CREATE TABLE negative (id bigint DEFAULT timeshard_next_id()); CREATE EXTENSION postgres_fdw;
+        CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '/nowhere');
+        CREATE USER MAPPING FOR CURRENT_USER SERVER far;
+        CREATE FOREIGN TABLE remote (id bigint DEFAULT timeshard_next_id()) SERVER far;
+        INSERT INTO of_domain VALUES ($key); INSERT INTO negative VALUES (-1)");
+    run_on($to, $db, 'dump-2');
+    like(log_of($to), qr/floor has been raised to ID $key$/m, 'a domain; not a negative key, nor another server');
+};
+
 subtest 'a later epoch is noticed' => sub {
     my $late = new_cluster('late', conf => "timeshard.node_id = 298\ntimeshard.custom_epoch = '1735689600000'\n", create => 0);
     $late->safe_psql('postgres', 'CREATE DATABASE shop');

@@ -13,7 +13,7 @@ use Test::More;
 use Timeshard;
 use TimeshardSession;
 
-our @EXPORT = qw(migration_cluster block_text new_database run_steps query shape_of locks_hold watched_locks_hold);
+our @EXPORT = qw(migration_cluster page_text block_text null_check new_database run_steps query shape_of locks_hold watched_locks_hold);
 
 my $page = read_text("$FindBin::RealBin/../../doc/migration.md");
 my %block;
@@ -30,6 +30,20 @@ sub block_text
 {
     my ($name) = @_;
     return ($block{$name} // die "doc/migration.md has no block named $name")->{text};
+}
+
+# For what the page says between its blocks.
+sub page_text
+{
+    return $page;
+}
+
+# The check that the page has for the new column of a reference that may be null.
+sub null_check
+{
+    my ($new, $old) = @_;
+    my ($check) = $page =~ /`(CHECK \(new IS NOT NULL OR .*?\))`/ or return "CHECK ($new IS NOT NULL)";
+    return $check =~ s/\bnew\b/$new/gr =~ s/\bold\b/$old/gr;
 }
 
 # A cluster for it, in which no autovacuum is in the way of a step that is tried in a
