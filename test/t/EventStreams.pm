@@ -7,7 +7,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
-use IdCheck qw(compile_client);
+use Compiled;
 use List::Util qw(max);
 use POSIX ();
 use PostgreSQL::Test::Cluster;

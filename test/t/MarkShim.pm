@@ -30,9 +30,9 @@ package MarkShim;
 use strict;
 use warnings FATAL => 'all';
 
+use Compiled;
 use Exporter 'import';
 use Fcntl qw(:flock);
-use IdCheck;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PowerLoss;
@@ -52,8 +52,7 @@ my %stopped;
 sub attach_shim
 {
     my ($node) = @_;
-    my $library = compile_kit('mark_shim.c', 'mark_shim.so', 'gcc', '-std=gnu11', '-O1', '-fPIC', '-shared',
-        '-Wall', '-Wextra');
+    my $library = compile_preload('mark_shim');
     my $dir = $node->basedir . '/shim';
     mkdir $dir or die "cannot make $dir: $!";
     my $env = $node->{timeshard_clock} //= {};

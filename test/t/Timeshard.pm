@@ -5,6 +5,7 @@ package Timeshard;
 use strict;
 use warnings FATAL => 'all';
 
+use Compiled;
 use Exporter 'import';
 use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
@@ -136,16 +137,15 @@ sub faketime_library
     return $library;
 }
 
-# libfaketime opens its file at each reading of the clock, which allocates memory:
-# a timer that goes off meanwhile reads it too, in PostgreSQL's signal handler, and
-# spoils the heap. So no timeout for a session that reads the clock all the time.
+# libfaketime opens its file at each reading of the clock: clock_guard.c says why
+# it needs a guard.
 sub prepare_clock
 {
     my ($node) = @_;
     $node->{timeshard_clock_file} = $node->basedir . '/clock';
     set_clock($node, '+0');
     $node->{timeshard_clock} = {
-        LD_PRELOAD => faketime_library(),
+        LD_PRELOAD => join(':', compile_preload('clock_guard'), faketime_library()),
         FAKETIME_TIMESTAMP_FILE => $node->{timeshard_clock_file},
         FAKETIME_NO_CACHE => 1,
         FAKETIME_DONT_FAKE_MONOTONIC => 1,

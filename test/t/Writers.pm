@@ -18,6 +18,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use Compiled;
 use IdCheck;
 use POSIX ();
 use PostgreSQL::Test::Cluster;
