@@ -9,6 +9,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 use IO::Socket::UNIX;
+use ManyServers qw($taken_key);
 use PageSteps;
 use POSIX qw(strftime);
 use PostgreSQL::Test::Cluster;
@@ -131,7 +132,7 @@ subtest 'not by a superuser' => sub {
     $_->safe_psql('postgres', q(CREATE ROLE watcher LOGIN PASSWORD 'change-me')) for $one, $two;
     is(findings('db', @watcher), "db1 db2 same node ID\ndb3 no answer: could not establish connection", 'one that they do');
     my $because = sub { return hub(q(SELECT error FROM fleet WHERE server = 'self')) };
-    like($because->(), qr/^user mapping not found for "watcher"/, 'no password for a server');
+    like($because->(), qr/^user mapping not found for (?:user )?"watcher"/, 'no password for a server');
     hub(q(CREATE USER MAPPING FOR watcher SERVER self OPTIONS (user 'watcher', password 'change-me')));
     findings('', @watcher);
     like($because->(), qr/^permission denied for foreign server self/, 'no right to it');
@@ -186,7 +187,7 @@ subtest 'in the data' => sub {
           INSERT INTO payments SELECT id, 30 FROM o));
     run_on();
     ok($hub->poll_query_until('collected', "SELECT ($conflicts) > 0"), 'then the subscriber counts errors');
-    like(log_of($hub), qr/duplicate key value violates unique constraint "orders_pkey"/, 'of a duplicate key');
+    like(log_of($hub), $taken_key, 'of a key that is taken');
 
     $steps->run('made-up-rows');
     my ($node, $lamps, $chairs, $changes, $common) = split /\|/, $steps->run('side-by-side');

@@ -19,7 +19,10 @@ use Test::More;
 use Time::HiRes qw(usleep);
 use TimeshardSession;
 
-our @EXPORT = qw(write_services await_subscriptions last_error subscription_errors);
+our @EXPORT = qw(write_services await_subscriptions last_error subscription_errors $taken_key);
+
+# What a subscriber logs of an ID that it has already; 18 words it anew.
+our $taken_key = qr/duplicate key value violates unique constraint "orders_pkey"|conflict=insert_exists/;
 
 # A service file for these nodes: name => node, or => [nodes], of which a
 # connection takes the one that can be written to. Names it in the environment,
