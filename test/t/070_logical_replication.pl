@@ -72,7 +72,7 @@ subtest 'both ways, by the ID' => sub {
     my %both = (us => { customers_of_eu => $node{eu} }, eu => { customers_of_us => $node{us} });
     my $settled = sub { await_subscriptions($node{$_}, %{ $both{$_} }) for qw(us eu us eu) };
     $settled->();
-    $two_way->run_until('origin-none');
+    $two_way->run_until('group');
     my $names = sub { $node{ $_[0] }->safe_psql('postgres', q{SELECT string_agg(name, ', ' ORDER BY id) FROM customers}) };
     is($names->('eu'), 'made in us, made in eu', 'the other side has the same');
 
@@ -89,8 +89,8 @@ subtest 'both ways, by the ID' => sub {
     is($names->('us'), 'changed in us', 'deleted where it was made');
 
     # A third one, by the same steps.
-    my ($table, $publication) = $two_way->block('both-ways') =~ /^(CREATE TABLE .*)\n.*\n(CREATE PUBLICATION .* = )1\);$/m;
-    $node{ap}->safe_psql('postgres', "$table INSERT INTO customers (name) VALUES ('made in ap'); ${publication}3)");
+    my ($table, $publication, $options) = $two_way->block('both-ways') =~ /^(CREATE TABLE .*)\n.*\n(CREATE PUBLICATION .* = )1\)( WITH .*)?;$/m;
+    $node{ap}->safe_psql('postgres', "$table INSERT INTO customers (name) VALUES ('made in ap'); ${publication}3)" . ($options // ''));
     for (qw(us eu))
     {
         $node{ap}->safe_psql('postgres', "CREATE SUBSCRIPTION customers_of_${_}_to_ap CONNECTION 'service=$_' PUBLICATION made_here");
@@ -106,6 +106,21 @@ subtest 'both ways, by the ID' => sub {
         }
     }
     is($names->($_), 'changed in us, made in ap, last', "three of them: all is in $_") for qw(eu ap);
+
+    # Rows as another member of its group makes them, which has the number 11.
+    my $as_11 = sub { $node{us}->safe_psql('postgres', "INSERT INTO customers SELECT timeshard_next_id() | (10 << 12), '$_[0]'") };
+    $as_11->('not sent');
+    $settled->();
+    $two_way->run_until('origin-none');
+    $as_11->('of 11');
+    $settled->();
+    is($names->('eu'), 'changed in us, made in ap, last, of 11', 'a group sends what all of the numbers made that it names');
+
+    # TRUNCATE knows no filter, and would go to and fro for ever.
+    $node{eu}->safe_psql('postgres', 'TRUNCATE customers');
+    $node{eu}->safe_psql('postgres', q{INSERT INTO customers (name) VALUES ('anew')});
+    $settled->();
+    like($names->('us'), qr/^changed in us, .*, anew$/, 'a server that empties its table empties no other');
     is(subscription_errors($node{$_}), 0, "no conflict in $_") for qw(us eu ap);
 };
 
@@ -142,6 +157,14 @@ subtest 'both ways, by the origin' => sub {
     is(subscription_errors($node{$_}), 0, "no conflict in $_") for qw(us eu);
 };
 $two_way->finish;
+
+subtest 'a writer that empties its table' => sub {
+    my $before = $hub->('SELECT count(*) FROM orders');
+    $node{ap}->safe_psql('postgres', 'TRUNCATE orders');
+    $node{ap}->safe_psql('postgres', q{INSERT INTO orders (item) VALUES ('after')});
+    $arrived->();
+    is($hub->('SELECT count(*) FROM orders'), $before + 1, 'empties no other');
+};
 
 # What the page says of servers that are configured alike, and of sequences.
 subtest 'the same ID from two writers' => sub {
