@@ -2,19 +2,39 @@
 ///
 ///   usage: fleet [IDS [BOUND_MS [SEED]]]
 ///
-/// Exit: 0 if everything holds, 1 if not.
+/// Exit: 0 if everything holds, 1 if not, 2 if an argument is no number in its range.
 
 #include "simulation.hpp"
 
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 using namespace timeshard;
 using namespace timeshard::fleet;
 
 namespace {
+
+/// An argument, or what stands for one that is not given. Ends the program if it is not a whole
+/// number in its range.
+std::int64_t Argument(const char *name, const char *text, std::int64_t missing, std::int64_t least,
+                      std::int64_t most)
+{
+    if (text == nullptr)
+        return missing;
+    const std::string_view digits = text;
+    const char *const end = digits.data() + digits.size();
+    std::int64_t value = 0;
+    const auto [rest, error] = std::from_chars(digits.data(), end, value);
+    if (error == std::errc() && rest == end && value >= least && value <= most)
+        return value;
+    std::fprintf(stderr, "%s must be a whole number between %lld and %lld, not \"%s\"\n", name,
+                 static_cast<long long>(least), static_cast<long long>(most), text);
+    std::exit(2);
+}
 
 double Seconds(std::int64_t ns)
 {
@@ -70,9 +90,10 @@ void Print(const Simulation &simulation, const Plan &plan, double seconds)
 int main(int argc, char **argv)
 {
     Plan plan;
-    plan.ids = argc > 1 ? std::atoll(argv[1]) : 1000000000;
-    plan.bound_ns = (argc > 2 ? std::atoll(argv[2]) : 200) * kMs;
-    plan.seed = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 1;
+    const auto argument = [argc, argv](int n) { return n < argc ? argv[n] : nullptr; };
+    plan.ids = Argument("IDS", argument(1), 1000000000, 1, 100000000000);
+    plan.bound_ns = Argument("BOUND_MS", argument(2), 200, 1, 1000) * kMs;
+    plan.seed = static_cast<std::uint64_t>(Argument("SEED", argument(3), 1, 0, INT64_MAX));
 
     const auto start = std::chrono::steady_clock::now();
     const auto elapsed = [&start] {

@@ -1,6 +1,7 @@
 # doc/distributed.md: its one command numbers real servers, by a list of them in place
 # of Citus's, and refuses where a server does not preload; test/citus.sh runs the blocks
-# that take Citus, and skips aloud where it is not installed.
+# that take Citus, and skips aloud where it is not installed; `make fleet` simulates what
+# it is told to, and refuses what it cannot.
 use strict;
 use warnings FATAL => 'all';
 
@@ -86,5 +87,27 @@ SKIP:
     like($err, qr/^Skipped, nothing was tested: Citus is not installed for PostgreSQL \d+.*citus\.control$/m, 'aloud');
     is(join(' ', $out, glob "$scratch/*"), '', 'and has started nothing');
 }
+
+# The fleet: what it is told, and a short run.
+my $build = PostgreSQL::Test::Utils::tempdir();
+my $fleet = sub {
+    my $out = '';
+    local %ENV = %ENV;
+    delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS)};
+    IPC::Run::run([ 'make', '-C', "$FindBin::RealBin/../fleet", "BUILD=$build", @_ ], '>&', \$out);
+    return ($? >> 8, $out);
+};
+for ([ IDS => 'many' ], [ IDS => '0' ], [ IDS => '1e6' ], [ BOUND_MS => '-1' ], [ SEED => '' ])
+{
+    my ($name, $value) = @$_;
+    my ($status, $out) = $fleet->("$name=$value");
+    is($status, 2, "make fleet $name=$value fails");
+    like($out, qr/^$name must be a whole number between \d+ and \d+, not "\Q$value\E"$/m, 'and says why');
+}
+my ($status, $out) = $fleet->('IDS=1000000', 'BOUND_MS=5', 'SEED=7');
+is($status, 0, 'a short run') or diag($out);
+like($out, qr/^IDs +1\d{6}$/m, 'of as many IDs');
+like($out, qr/^clocks wrong by at most, either way +5\.000 ms$/m, 'with such clocks');
+like($out, qr/^Everything holds\.$/m, 'in which everything holds');
 
 done_testing();
