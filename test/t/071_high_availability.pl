@@ -10,6 +10,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use File::Copy qw(copy);
 use ManyServers;
+use Manual qw(read_text blocks_of);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Standbys qw(await_replay);
@@ -20,10 +21,10 @@ use TimeshardSession;
 # The tests' own name would stand for that of the cluster, as which a standby is known.
 delete $ENV{PGAPPNAME};
 
-my $conf = "timeshard.node_id = 7\n";
-my $db1 = new_cluster('db1', start => 0, preload => 1, init => [ allows_streaming => 1 ],
-    conf => "${conf}wal_log_hints = on\nwal_keep_size = '256MB'\ntimezone = 'UTC'\nwal_retrieve_retry_interval = '200ms'\n"
-      . "synchronous_standby_names = 'ANY 1 (db1, db2, db3)'\n");
+# As the page has it.
+my ($conf) = map { $_->{text} } grep { $_->{info} eq 'postgresql.conf' } blocks_of(read_text("$FindBin::RealBin/../../doc/high-availability.md"));
+my $db1 = new_cluster('db1', start => 0, init => [ allows_streaming => 1 ],
+    conf => "${conf}timezone = 'UTC'\nwal_retrieve_retry_interval = '200ms'\n");
 my %node = (db1 => $db1, map { $_ => PostgreSQL::Test::Cluster->new($_) } qw(db2 db3));
 my $folder = $db1->basedir;
 for my $name (sort keys %node)

@@ -221,6 +221,7 @@ subtest 'repaired' => sub {
         FROM orders AS o LEFT JOIN payments AS p ON p.order_id = o.id);
     my $was = two($content);
     my $others = two("SELECT md5(string_agg(id::text, ' ' ORDER BY id)) FROM orders WHERE item ~ 'now|new'");
+    is($steps->run('referrers'), 'payments|payments_order_id_fkey', 'what refers to them');
     is($steps->run('rekey'), 0, 'then no ID is in common');
     is(two($content), $was, 'rows, references and times as they were');
     is(two("SELECT md5(string_agg(id::text, ' ' ORDER BY id)) FROM orders WHERE item ~ 'now|new'"), $others, 'the other rows untouched');
