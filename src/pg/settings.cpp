@@ -11,8 +11,10 @@
 namespace timeshard::pg {
 namespace {
 
-/// One setting. The values of all four fit 64 bits; timeshard.custom_epoch,
-/// which fits no integer setting of PostgreSQL, is a string to the server.
+/// One setting. timeshard.max_clock_wait is an integer to the server, with a unit.
+/// The others are strings, read as plain decimal numbers: an integer setting takes
+/// 010 for 8, and 7.6 too, so that two servers would have one number and nobody be
+/// told; and the epoch, of 64 bits, fits none.
 struct Setting
 {
     const char *name;
@@ -22,8 +24,8 @@ struct Setting
     std::int64_t min, max, fallback;
     int flags = 0;
 
-    int integer = 0;         ///< the value of an integer setting
-    char *text = nullptr;    ///< the value of timeshard.custom_epoch
+    int milliseconds = 0;    ///< the value of timeshard.max_clock_wait
+    char *text = nullptr;    ///< the value of any other
     char boot_text[24] = ""; ///< its boot value, which must outlive the definition
 
     std::int64_t expected = 0; ///< what the server gave, before the definition
@@ -74,22 +76,21 @@ Setting max_clock_wait = {
 
 Setting *const kSettings[] = {&node_id, &node_id_bits, &custom_epoch, &max_clock_wait};
 
-bool IsText(const Setting &setting)
+bool HasUnit(const Setting &setting)
 {
-    return &setting == &custom_epoch;
+    return &setting == &max_clock_wait;
 }
 
-/// Reads `raw` as the server would read it for `setting`.
+/// Reads `raw` as a value of `setting`, with a unit as the server would.
 bool ParseValue(const Setting &setting, const char *raw, std::int64_t *value)
 {
-    if (IsText(setting)) {
-        if (!ParseInteger(raw, value))
+    if (HasUnit(setting)) {
+        int milliseconds;
+        if (!parse_int(raw, &milliseconds, setting.flags, nullptr))
             return false;
-    } else {
-        int integer;
-        if (!parse_int(raw, &integer, setting.flags, nullptr))
-            return false;
-        *value = integer;
+        *value = milliseconds;
+    } else if (!ParseInteger(raw, value)) {
+        return false;
     }
     return *value >= setting.min && *value <= setting.max;
 }
@@ -134,15 +135,23 @@ std::int64_t ExpectedValue(const Setting &setting, std::int64_t boot_value)
     return value;
 }
 
-bool CheckEpoch(char **new_value, void **, GucSource)
+/// The server's check of a string setting, which it does not tell which one it is.
+template <const Setting &setting>
+bool CheckText(char **new_value, void **, GucSource)
 {
     std::int64_t value;
-    if (ParseValue(custom_epoch, *new_value, &value))
+    if (ParseValue(setting, *new_value, &value))
         return true;
     GUC_check_errdetail("The value must be a whole number between %lld and %lld.",
-                        static_cast<long long>(custom_epoch.min),
-                        static_cast<long long>(custom_epoch.max));
+                        static_cast<long long>(setting.min), static_cast<long long>(setting.max));
     return false;
+}
+
+GucStringCheckHook CheckOf(const Setting &setting)
+{
+    if (&setting == &node_id)
+        return CheckText<node_id>;
+    return &setting == &node_id_bits ? CheckText<node_id_bits> : CheckText<custom_epoch>;
 }
 
 /// Makes the variable known to the server. The environment's value is its
@@ -152,17 +161,17 @@ void Define(Setting &setting, std::int64_t boot_value)
 {
     const int flags = setting.flags | kAllowInParallel;
 
-    if (IsText(setting)) {
+    if (HasUnit(setting)) {
+        DefineCustomIntVariable(setting.name, setting.description, setting.details,
+                                &setting.milliseconds, static_cast<int>(boot_value),
+                                static_cast<int>(setting.min), static_cast<int>(setting.max),
+                                PGC_SIGHUP, flags, nullptr, nullptr, nullptr);
+    } else {
         snprintf(setting.boot_text, sizeof(setting.boot_text), "%lld",
                  static_cast<long long>(boot_value));
         DefineCustomStringVariable(setting.name, setting.description, setting.details,
-                                   &setting.text, setting.boot_text, PGC_SIGHUP, flags, CheckEpoch,
-                                   nullptr, nullptr);
-    } else {
-        DefineCustomIntVariable(setting.name, setting.description, setting.details,
-                                &setting.integer, static_cast<int>(boot_value),
-                                static_cast<int>(setting.min), static_cast<int>(setting.max),
-                                PGC_SIGHUP, flags, nullptr, nullptr, nullptr);
+                                   &setting.text, setting.boot_text, PGC_SIGHUP, flags,
+                                   CheckOf(setting), nullptr, nullptr);
     }
     const char *raw = EnvironmentText(setting);
     if (raw != nullptr && (!IsInParallelMode() || kAllowInParallel != 0))
@@ -171,8 +180,8 @@ void Define(Setting &setting, std::int64_t boot_value)
 
 std::int64_t ValueOf(const Setting &setting)
 {
-    if (!IsText(setting))
-        return setting.integer;
+    if (HasUnit(setting))
+        return setting.milliseconds;
     std::int64_t value = -1;
     ParseInteger(setting.text, &value);
     return value;
@@ -208,7 +217,7 @@ void DefineSettings()
 
 int ConfiguredNodeId()
 {
-    return node_id.integer;
+    return static_cast<int>(ValueOf(node_id));
 }
 
 bool NodeIdIsFromEnvironment()
@@ -219,7 +228,7 @@ bool NodeIdIsFromEnvironment()
 
 int ConfiguredNodeIdBits()
 {
-    return node_id_bits.integer;
+    return static_cast<int>(ValueOf(node_id_bits));
 }
 
 std::int64_t ConfiguredEpoch()
@@ -229,7 +238,7 @@ std::int64_t ConfiguredEpoch()
 
 int MaxClockWait()
 {
-    return max_clock_wait.integer;
+    return max_clock_wait.milliseconds;
 }
 
 } // namespace timeshard::pg

@@ -20,9 +20,10 @@ my %range = (
     custom_epoch => '0 and 253402300799999',
     max_clock_wait => '0 and 60000',
 );
+# PostgreSQL would take 0x10 for 16 and 7.6 for 8 in an integer setting.
 my %bad = (
-    node_id => [ 'abc', '', '-2', '65536', '70000', '7x', '7ms', $huge ],
-    node_id_bits => [ 'abc', '', '-2', '0', '17', $huge ],
+    node_id => [ 'abc', '', '-2', '65536', '70000', '7x', '7ms', '0x10', '7.6', '1e2', ' 7', $huge ],
+    node_id_bits => [ 'abc', '', '-2', '0', '17', '8.6', $huge ],
     custom_epoch => [ 'abc', '', '-1', '1.5', '1702385533000ms', ' 1', '0x10', '253402300800000', $huge ],
     max_clock_wait => [ 'abc', '', '-1', '60001', '2min', '1 fortnight', $huge ],
 );
