@@ -64,11 +64,15 @@ void DeriveNodeId(Identity &identity)
 
     NodeAddressChooser chooser(default_interface);
     ifaddrs *addresses = nullptr;
-    if (getifaddrs(&addresses) == 0) {
-        for (const ifaddrs *entry = addresses; entry != nullptr; entry = entry->ifa_next)
-            ConsiderInterface(chooser, *entry);
-        freeifaddrs(addresses);
-    }
+    if (getifaddrs(&addresses) != 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("could not list the machine's addresses: %m"),
+                        errdetail("No node ID is configured, so one would be derived from them."),
+                        errhint("Set timeshard.node_id to a number that no other server has, and "
+                                "restart the server.")));
+    for (const ifaddrs *entry = addresses; entry != nullptr; entry = entry->ifa_next)
+        ConsiderInterface(chooser, *entry);
+    freeifaddrs(addresses);
 
     identity.node_id = chooser.NodeId(identity.node_id_bits);
     identity.node_id_source = NodeIdSource::kNone;
@@ -133,13 +137,14 @@ void ReportIdentity(const Identity &identity)
                            "one from."),
                  errhint("Set timeshard.node_id to a number that no other server has, and restart "
                          "the server.")));
-    ereport(LOG, (errmsg("timeshard issues IDs as node %d (from %s%s%s), layout %d-%d-%d, epoch "
-                         "%lld",
-                         identity.node_id, NodeIdSourceName(identity.node_id_source),
-                         identity.node_address[0] != '\0' ? " " : "", identity.node_address,
-                         kOffsetBits, identity.node_id_bits, kLowerBits - identity.node_id_bits,
-                         static_cast<long long>(identity.custom_epoch)),
-                  errhidestmt(true)));
+    ereport(LOG_SERVER_ONLY,
+            (errmsg("timeshard issues IDs as node %d (from %s%s%s), layout %d-%d-%d, epoch "
+                    "%lld",
+                    identity.node_id, NodeIdSourceName(identity.node_id_source),
+                    identity.node_address[0] != '\0' ? " " : "", identity.node_address, kOffsetBits,
+                    identity.node_id_bits, kLowerBits - identity.node_id_bits,
+                    static_cast<long long>(identity.custom_epoch)),
+             errhidestmt(true)));
 }
 
 bool IdentityWouldChange(const Identity &identity)

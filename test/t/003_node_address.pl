@@ -84,6 +84,8 @@ for my $preload (0, 1)
         $node->{timeshard_prefix} = [ in_namespace("ip link set lo up\n$setup") ];
         my $offset = -s $node->logfile;
         start_with_env($node);
+        my (undef, undef, $told) = $node->psql('postgres', "SET client_min_messages = log; $parsed", extra_params => [ '-U', 'plain' ]);
+        unlike($told, qr/issues IDs as node/, "$name: nor is it told to who calls first");
         is($as->('monitor', $config), "$id|$source|$address", "$name: as pg_monitor sees it");
         is($as->('plain', $config), "$id|$source|", "$name: the address is not for every role");
         is($as->('plain', $parsed), $id, "$name: as an ID shows");
