@@ -9,28 +9,13 @@
 
 #include "arguments.hpp"
 #include "postgres.hpp"
+#include "row.hpp"
 #include "timestamps.hpp"
 
 namespace {
 
 using timeshard::ParsedId;
 using timeshard::TextError;
-
-/// The composite result of the calling function, looked up once a query.
-TupleDesc ResultDescriptor(FunctionCallInfo fcinfo)
-{
-    if (fcinfo->flinfo->fn_extra != nullptr)
-        return static_cast<TupleDesc>(fcinfo->flinfo->fn_extra);
-
-    TupleDesc descriptor;
-    const MemoryContext caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
-    descriptor = BlessTupleDesc(CreateTupleDescCopy(descriptor));
-    MemoryContextSwitchTo(caller);
-    fcinfo->flinfo->fn_extra = descriptor;
-    return descriptor;
-}
 
 /// The composite timeshard_parts of an ID under a layout.
 Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id, int node_id_bits, std::int64_t epoch)
@@ -48,7 +33,7 @@ Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id, int node_id_bits, std
         Int32GetDatum(parts.sequence),
     };
     bool nulls[lengthof(values)] = {};
-    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(ResultDescriptor(fcinfo), values, nulls)));
+    return timeshard::pg::RowDatum(fcinfo, values, nulls);
 }
 
 /// The same under the layout in force.

@@ -139,6 +139,13 @@ for my $mode (qw(lazy preloaded))
         is($node->psql('postgres', $call), 0, "$mode, after the restart: $call");
     }
 
+    # As if a later version had been put into the database before its library is loaded.
+    $sql->("CREATE FUNCTION later_stats(OUT a text, OUT b text) LANGUAGE C AS '\$libdir/timeshard', 'timeshard_stats';
+        CREATE FUNCTION later_parse(bigint, OUT a text, OUT b text) LANGUAGE C AS '\$libdir/timeshard', 'timeshard_parse'");
+    fails_with($node, "SELECT * FROM $_->[0]", qr/ERROR:  55000: the extension timeshard is of another version than the library
+DETAIL:  The function returns $_->[1] columns, and the library makes $_->[2]\.
+HINT:  Restart the server\./, "$mode: $_->[0] of a later version") for [ 'later_stats()', 2, 13 ], [ 'later_parse(1)', 2, 6 ];
+
     cmp_ok($node->safe_psql('early', 'SELECT timeshard_next_id()'), '>', $largest, "$mode: nor in a database that was updated before");
 
     # The way back is refused as the way on was.
