@@ -31,4 +31,5 @@ SELECT timeshard_decode('0ARYZVZXW377U');
 SELECT timeshard_decode('0ARYZ-ZXW377R');
 SELECT timeshard_decode('注文');
 SELECT timeshard_decode('8000000000000');
+\echo :LAST_ERROR_SQLSTATE
 SELECT timeshard_decode(repeat('x', 1000));

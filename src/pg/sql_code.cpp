@@ -10,21 +10,6 @@ namespace {
 using timeshard::CodeError;
 using timeshard::kCodeLength;
 
-const char *DetailOf(CodeError error)
-{
-    switch (error) {
-    case CodeError::kLength:
-        return "A code has 13 characters.";
-    case CodeError::kCharacter:
-        return "A code has digits and letters other than U.";
-    case CodeError::kTooLarge:
-        return "The largest code is 7ZZZZZZZZZZZZ.";
-    case CodeError::kNone:
-        break;
-    }
-    pg_unreachable();
-}
-
 } // namespace
 
 extern "C" {
@@ -49,10 +34,16 @@ Datum timeshard_decode(PG_FUNCTION_ARGS)
     const text *code = PG_GETARG_TEXT_PP(0);
     const timeshard::DecodedCode decoded =
         timeshard::ParseCode({VARDATA_ANY(code), VARSIZE_ANY_EXHDR(code)});
+    if (decoded.error == CodeError::kTooLarge)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("code is out of range: \"%s\"", timeshard::pg::Shortened(code)),
+                        errdetail("The largest code is 7ZZZZZZZZZZZZ.")));
     if (decoded.error != CodeError::kNone)
         ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
                         errmsg("invalid code: \"%s\"", timeshard::pg::Shortened(code)),
-                        errdetail_internal("%s", DetailOf(decoded.error))));
+                        decoded.error == CodeError::kLength
+                            ? errdetail("A code has 13 characters.")
+                            : errdetail("A code has digits and letters other than U.")));
     PG_RETURN_INT64(decoded.id);
 }
 }
