@@ -30,8 +30,10 @@ void RegisterPromotionWorker()
 
 } // namespace timeshard::pg
 
-/// Runs once a server start, and does something only after archive recovery.
-/// Ends with an error, and is started again, if the mark cannot be written.
+/// Runs once, when recovery ends, and does something only after archive recovery.
+/// A session that has taken the floor before has it in memory only, and may still be
+/// waiting for it: the worker makes it durable all the same. Ends with an error, and
+/// is started again, if the mark cannot be written.
 void timeshard_promotion_worker(Datum)
 {
     using namespace timeshard::pg;
@@ -41,7 +43,7 @@ void timeshard_promotion_worker(Datum)
     SharedState &state = AttachedState();
     const Floor floor =
         ReplayFloor(state.header.identity.custom_epoch, state.header.restart_point_ms);
-    if (floor.offset >= 0 && state.header.floor_taken.load() == 0)
+    if (floor.offset >= 0)
         RaiseFloor(state, floor.offset, DamagedMark::kRefuse);
     proc_exit(0); // and is not started again
 }
