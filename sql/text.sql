@@ -14,6 +14,21 @@ CREATE INDEX ON orders (timeshard_format(id, 'ORD_'));
 SELECT id FROM orders WHERE timeshard_format(id, 'ORD_') = 'ORD_0000000000000000042';
 DROP TABLE orders;
 
+-- Text order is ID order, under any collation
+CREATE FUNCTION disorder(collation_name text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE found bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT id, lag(id) OVER (ORDER BY timeshard_format(id, ''ORD_'') COLLATE pg_catalog.%I) AS before
+        FROM unnest(ARRAY[0, 9, 10, 99, 999999999999999999, 1000000000000000000, 1099999999999999999, 9223372036854775807]::bigint[]) AS id) AS i
+        WHERE before > id', collation_name) INTO found;
+    RETURN found;
+END
+$$;
+SELECT coalesce(sum(disorder(collname)), 0) AS out_of_order, count(*) > 0 AS some
+FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace AND collisdeterministic AND collprovider <> 'd'
+  AND collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database()));
+DROP FUNCTION disorder(text);
+
 -- Errors
 \set SHOW_CONTEXT never
 SELECT timeshard_format(-1, 'x');

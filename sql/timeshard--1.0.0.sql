@@ -146,12 +146,13 @@ else as timeshard_next_id()';
 -- The mark and the floor
 
 CREATE FUNCTION timeshard_raise_floor(id bigint) RETURNS void
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'timeshard_raise_floor';
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'timeshard_raise_floor';
 REVOKE ALL ON FUNCTION timeshard_raise_floor(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION timeshard_raise_floor(bigint) IS
 'makes every later ID of this server larger than the given one, durably;
 for data restored from elsewhere, or a damaged mark;
-an error for an ID more than a day ahead of the clock';
+an error for an ID more than a day ahead of the clock;
+a null raises nothing, with a warning';
 
 CREATE FUNCTION timeshard_stats(
     OUT ids_issued bigint,
@@ -186,7 +187,8 @@ CREATE FUNCTION timeshard_layout_change(
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_layout_change';
 COMMENT ON FUNCTION timeshard_layout_change() IS
 'the last change of this server''s layout: IDs below since_id parse by the previous one, with timeshard_parse(id, previous_node_id_bits, previous_custom_epoch);
-nulls if there was none';
+nulls if none is known: before the first ID after it, and where the mark was removed or replaced since;
+an error while the mark is damaged';
 
 -- Time
 

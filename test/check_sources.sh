@@ -26,7 +26,16 @@ if echo '#include "postgres.h"
 fi
 echo 'The core and the glue keep apart.'
 
+# A mutant that no longer applies breaks nothing, so nobody would learn what it is there for.
 version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" timeshard.control)
+for mutant in test/mutants/*.patch; do
+  sed "s/timeshard--VERSION/timeshard--$version/" "$mutant" | patch --dry-run -s -p1 -F0 >/dev/null || {
+    echo "$mutant does not apply any more" >&2
+    exit 1
+  }
+done
+echo 'Every mutant applies.'
+
 python3 - "$version" <<'PYTHON'
 import json, os, re, sys
 

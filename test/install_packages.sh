@@ -65,6 +65,7 @@ if [ "$purpose" = bench ] || [ "$purpose" = test ]; then
 fi
 if [ "$purpose" = test ]; then
   need libgtest-dev has_header gtest/gtest.h
+  need patch has patch
   need libipc-run-perl perl -MIPC::Run -e1
   need perl has prove
   need strace has strace

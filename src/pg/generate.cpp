@@ -6,6 +6,7 @@
 #include "../core/patience.hpp"
 
 #include "horizon.hpp"
+#include "mark_lock.hpp"
 #include "refusals.hpp"
 #include "reservation.hpp"
 
@@ -18,6 +19,9 @@ namespace {
 /// The longest sleep in a clock wait, after which the clock is looked at again:
 /// it may have been set right.
 constexpr long kMaxSleepMs = 20;
+
+/// How often waits are logged: not for each of many sessions.
+constexpr std::int64_t kLogIntervalNs = 10'000'000'000;
 
 /// What a call needs, kept by each process.
 struct Generator
@@ -101,6 +105,16 @@ void SleepForClock(std::int64_t gap_ns)
     ResetLatch(MyLatch);
 }
 
+/// True if nobody on this server has logged such a wait within the last ten
+/// seconds, by `logged_ns` in the shared state; then it is the caller's turn.
+bool TakeTurnToLog(std::atomic<std::int64_t> &logged_ns, std::int64_t now_ns)
+{
+    std::int64_t last_ns = logged_ns.load();
+    if (last_ns != 0 && now_ns - last_ns < kLogIntervalNs)
+        return false;
+    return logged_ns.compare_exchange_strong(last_ns, now_ns);
+}
+
 void ReportWait(const Step &step)
 {
     Header &header = generator.state->header;
@@ -110,7 +124,7 @@ void ReportWait(const Step &step)
                        MonotonicNanoseconds()))
         return;
     const double gap_ms = static_cast<double>(step.gap_ns) / kNanosecondsPerMillisecond;
-    ereport(LOG,
+    ereport(LOG_SERVER_ONLY,
             (IsFloor(step.word)
                  ? errmsg("timeshard waits %.3f ms for the clock to pass the floor", gap_ms)
                  : errmsg("clock is %.3f ms behind the last ID; timeshard waits for it", gap_ms),

@@ -40,11 +40,13 @@ bool LayoutDiffers(const MarkRecord &record, const Identity &identity)
            record.custom_epoch != identity.custom_epoch;
 }
 
+bool IsNodeIdLost(const MarkRecord &record, const Identity &identity)
+{
+    return record.node_id_derived == 0 && identity.configured_node_id < 0;
+}
+
 void RefuseLostNodeId(const MarkRecord &record, const Identity &identity)
 {
-    const bool derived = identity.configured_node_id < 0;
-    if (record.node_id_derived != 0 || !derived)
-        return;
     ereport(ERROR,
             (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("the configured node ID has been lost"),
              errdetail("This server last issued IDs as node %d, by its configuration or "
@@ -53,13 +55,14 @@ void RefuseLostNodeId(const MarkRecord &record, const Identity &identity)
              errhint("Set timeshard.node_id to %d, or to another number that no other server has, "
                      "and restart the server.",
                      record.node_id)));
+    pg_unreachable();
 }
 
 void ReportProvenance(const MarkReading &mark, const Identity &identity, const LayoutChange &change)
 {
     const MarkRecord &record = mark.record;
     if (LayoutDiffers(record, identity))
-        ereport(LOG,
+        ereport(LOG_SERVER_ONLY,
                 (errmsg("timeshard's layout has changed from %d-%d-%d, epoch %lld, to %d-%d-%d, "
                         "epoch %lld",
                         kOffsetBits, record.node_id_bits, kLowerBits - record.node_id_bits,
@@ -70,9 +73,9 @@ void ReportProvenance(const MarkReading &mark, const Identity &identity, const L
                            static_cast<long long>(change.since_id)),
                  errhidestmt(true)));
     if (record.node_id != identity.node_id)
-        ereport(LOG, (errmsg("timeshard's node ID has changed from %d to %d", record.node_id,
-                             identity.node_id),
-                      errhidestmt(true)));
+        ereport(LOG_SERVER_ONLY, (errmsg("timeshard's node ID has changed from %d to %d",
+                                         record.node_id, identity.node_id),
+                                  errhidestmt(true)));
     else if (IsUnannouncedCopy(mark))
         WarnOfCopy(identity);
 }

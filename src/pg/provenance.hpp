@@ -11,10 +11,13 @@ namespace timeshard::pg {
 /// True if the IDs of the record's server have another shape than ours.
 bool LayoutDiffers(const MarkRecord &record, const Identity &identity);
 
-/// Raises an error if the node ID was configured when the record was written
-/// and now is derived from an address: a configuration has been lost, and the
-/// derived number may be another server's.
-void RefuseLostNodeId(const MarkRecord &record, const Identity &identity);
+/// True if the node ID was configured when the record was written and now is
+/// derived from an address: a configuration has been lost, and the derived number
+/// may be another server's.
+bool IsNodeIdLost(const MarkRecord &record, const Identity &identity);
+
+/// Raises the error for that.
+[[noreturn]] void RefuseLostNodeId(const MarkRecord &record, const Identity &identity);
 
 /// Tells the log of a changed node ID or layout, and warns when the data
 /// directory is a copy that goes on with the node ID of the original.

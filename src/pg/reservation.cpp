@@ -8,6 +8,7 @@
 
 #include "floor.hpp"
 #include "mark_file.hpp"
+#include "mark_lock.hpp"
 #include "provenance.hpp"
 #include "refusals.hpp"
 
@@ -17,16 +18,6 @@
 
 namespace timeshard::pg {
 namespace {
-
-constexpr long kLongestNapMs = 16;
-
-/// Takes the lock without holding off a cancel, as LWLockAcquire would.
-void LockAnsweringCancels(LWLock *lock)
-{
-    long nap_ms = 0;
-    while (!LWLockConditionalAcquire(lock, LW_EXCLUSIVE))
-        NapForMark(nap_ms);
-}
 
 /// The record of this server, as whom it runs and where.
 MarkRecord OwnRecord(const Header &header)
@@ -95,9 +86,9 @@ MarkReading SettledMark()
     return mark;
 }
 
-/// Carries over into shared memory what the mark says. `first` is the first
-/// offset that this run can issue in.
-void AdoptMark(Header &header, const MarkReading &mark, std::int64_t first)
+/// Carries over into shared memory what the mark says. All IDs of before are at or
+/// below the floor, and all later ones above it, whatever the clock does meanwhile.
+void AdoptMark(Header &header, const MarkReading &mark, const Floor &floor)
 {
     if (mark.state != MarkState::kSound)
         return;
@@ -105,8 +96,35 @@ void AdoptMark(Header &header, const MarkReading &mark, std::int64_t first)
     header.mark_generation = mark.record.generation;
     header.layout_change = mark.record.layout_change;
     if (LayoutDiffers(mark.record, header.identity))
-        header.layout_change = {static_cast<std::int64_t>(WordAt(first)), mark.record.custom_epoch,
-                                mark.record.node_id_bits, 0};
+        header.layout_change = {
+            static_cast<std::int64_t>(WordAt(std::min(floor.offset + 1, kMaxOffset))),
+            mark.record.custom_epoch, mark.record.node_id_bits, 0};
+}
+
+bool MayStart(const MarkReading &mark, const Identity &identity, const Floor &floor,
+              std::int64_t now)
+{
+    if (mark.state == MarkState::kDamaged ||
+        (mark.state == MarkState::kSound && IsNodeIdLost(mark.record, identity)))
+        return false;
+    return now >= 0 && floor.offset - now <= kWindowMs + MaxClockWait();
+}
+
+/// Raises the error for which a start is refused. The lock is free by then: an error
+/// is sent while locks are held, and a client that does not read it would keep this
+/// one from everybody.
+[[noreturn]] void RefuseToStart(SharedState &state, const MarkReading &mark, const Floor &floor,
+                                std::int64_t now)
+{
+    const Identity &identity = state.header.identity;
+    if (mark.state == MarkState::kDamaged)
+        RefuseDamagedMark(mark);
+    if (mark.state == MarkState::kSound && IsNodeIdLost(mark.record, identity))
+        RefuseLostNodeId(mark.record, identity);
+    state.counters.clock_refusals.fetch_add(1);
+    if (now < 0)
+        RefuseBeforeEpoch(identity.custom_epoch);
+    RefuseFloor(floor, mark, identity, now);
 }
 
 /// Raises the end in the file while the floor has not been taken, and changes
@@ -144,36 +162,27 @@ void TakeFloor(SharedState &state)
     const Identity &identity = header.identity;
     const std::int64_t prepared_ms = LatestPreparation();
 
-    LockAnsweringCancels(&header.lock);
+    LockHeader(header);
     if (header.floor_taken.load() != 0) {
         LWLockRelease(&header.lock);
         return;
     }
     EndIfOrphaned();
     const MarkReading mark = SettledMark();
-    if (mark.state == MarkState::kDamaged)
-        RefuseDamagedMark(mark);
-    if (mark.state == MarkState::kSound)
-        RefuseLostNodeId(mark.record, identity);
-
     const std::int64_t now = OffsetNow(identity.custom_epoch);
-    if (now < 0) {
-        state.counters.clock_refusals.fetch_add(1);
-        RefuseBeforeEpoch(identity.custom_epoch);
-    }
     const Floor floor =
         FindFloor(mark, identity.custom_epoch, header.restart_point_ms, prepared_ms);
-    if (floor.offset - now > kWindowMs + MaxClockWait()) {
-        state.counters.clock_refusals.fetch_add(1);
-        RefuseFloor(floor, mark, identity, now);
+    const bool may_start = MayStart(mark, identity, floor, now);
+    if (may_start) {
+        if (floor.offset >= 0)
+            RaiseToFloor(state.word, floor.offset);
+        AdoptMark(header, mark, floor);
+        header.floor_taken.store(1);
     }
-
-    if (floor.offset >= 0)
-        RaiseToFloor(state.word, floor.offset);
-    AdoptMark(header, mark, std::min(std::max(floor.offset + 1, now), kMaxOffset));
-    header.floor_taken.store(1);
     LWLockRelease(&header.lock);
 
+    if (!may_start)
+        RefuseToStart(state, mark, floor, now);
     if (mark.state == MarkState::kSound)
         ReportProvenance(mark, identity, header.layout_change);
 }
@@ -193,7 +202,7 @@ void ExtendReservation(SharedState &state)
 void RaiseFloor(SharedState &state, std::int64_t offset, DamagedMark damaged)
 {
     Header &header = state.header;
-    LockAnsweringCancels(&header.lock);
+    LockHeader(header);
     if (header.floor_taken.load() == 0) {
         RaiseMark(header, offset, damaged);
     } else if (OffsetOf(state.word.load()) <= offset || header.mark_end < offset) {
@@ -206,14 +215,6 @@ void RaiseFloor(SharedState &state, std::int64_t offset, DamagedMark damaged)
         CopyMark(record);
     }
     LWLockRelease(&header.lock);
-}
-
-void NapForMark(long &nap_ms)
-{
-    nap_ms = Min(nap_ms * 2 + 1, kLongestNapMs);
-    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap_ms, MarkWaitEvent());
-    ResetLatch(MyLatch);
-    CHECK_FOR_INTERRUPTS();
 }
 
 } // namespace timeshard::pg

@@ -25,8 +25,4 @@ enum class DamagedMark { kRefuse, kReplace };
 /// before; durable when it returns.
 void RaiseFloor(SharedState &state, std::int64_t offset, DamagedMark damaged);
 
-/// A short sleep of a session that waits for another at the mark; longer with
-/// each call. Starts at 0. Answers a cancel.
-void NapForMark(long &nap_ms);
-
 } // namespace timeshard::pg

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "floor.hpp"
+#include "mark_lock.hpp"
 
 #include "postgres.hpp"
 
@@ -23,8 +24,6 @@ constexpr std::uint32_t kMagic = 0x54534844; // "TSHD"
 #define TIMESHARD_STATE_VERSION 3
 #endif
 constexpr std::uint32_t kVersion = TIMESHARD_STATE_VERSION;
-
-constexpr std::int64_t kLogIntervalNs = 10'000'000'000;
 
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::is_trivially_copyable_v<Identity>);
@@ -95,7 +94,7 @@ void CaptureIdentity(SharedState *state)
 {
     const Identity identity = MakeIdentity();
 
-    LWLockAcquire(&state->header.lock, LW_EXCLUSIVE);
+    LockHeader(state->header);
     const bool first = state->header.identity_captured.load() == 0;
     if (first) {
         state->header.identity = identity;
@@ -121,7 +120,9 @@ void StartUp()
     if (previous_startup_hook != nullptr)
         previous_startup_hook();
     shared = nullptr;
-    AttachedState().header.restart_point_ms = RestartPoint();
+    SharedState &state = AttachedState();
+    if (!IsUnderPostmaster) // where sessions are not forked, each comes by here
+        state.header.restart_point_ms = RestartPoint();
 }
 
 } // namespace
@@ -158,14 +159,6 @@ Positions &AttachedPositions()
 const Identity &IdentityInForce()
 {
     return AttachedState().header.identity;
-}
-
-bool TakeTurnToLog(std::atomic<std::int64_t> &logged_ns, std::int64_t now_ns)
-{
-    std::int64_t last_ns = logged_ns.load();
-    if (last_ns != 0 && now_ns - last_ns < kLogIntervalNs)
-        return false;
-    return logged_ns.compare_exchange_strong(last_ns, now_ns);
 }
 
 } // namespace timeshard::pg

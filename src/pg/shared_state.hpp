@@ -12,8 +12,8 @@
 /// What every session of the server shares: the one generator.
 namespace timeshard::pg {
 
-/// Read and written rarely. What is not atomic is read and written under the
-/// lock only.
+/// Read and written rarely. What is not atomic is written under the lock, and read
+/// under it, or once the flag that was stored after it is seen.
 struct Header
 {
     /// Read before anything else by every version that there will ever be.
@@ -124,9 +124,5 @@ Positions &AttachedPositions();
 
 /// The identity in force.
 const Identity &IdentityInForce();
-
-/// True if nobody on this server has logged such a wait within the last ten
-/// seconds, by `logged_ns` in the shared state; then it is the caller's turn.
-bool TakeTurnToLog(std::atomic<std::int64_t> &logged_ns, std::int64_t now_ns);
 
 } // namespace timeshard::pg

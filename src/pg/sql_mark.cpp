@@ -63,9 +63,9 @@ timeshard::LayoutChange LastLayoutChange(const SharedState &state)
     if (state.header.floor_taken.load() != 0)
         return state.header.layout_change;
     const timeshard::pg::MarkReading mark = timeshard::pg::ReadMark();
-    if (mark.state == timeshard::pg::MarkState::kSound)
-        return mark.record.layout_change;
-    return {};
+    if (mark.state == timeshard::pg::MarkState::kDamaged)
+        timeshard::pg::RefuseDamagedMark(mark);
+    return mark.record.layout_change;
 }
 
 } // namespace
@@ -79,8 +79,14 @@ PG_FUNCTION_INFO_V1(timeshard_layout_change);
 /// timeshard_raise_floor(id bigint) → void
 Datum timeshard_raise_floor(PG_FUNCTION_ARGS)
 {
-    const std::int64_t id = PG_GETARG_INT64(0);
     PreventCommandDuringRecovery("timeshard_raise_floor()");
+    if (PG_ARGISNULL(0)) {
+        ereport(WARNING,
+                (errmsg("timeshard's floor has not been raised: the ID is null"),
+                 errdetail("The largest ID of a table is null where the table has no rows.")));
+        PG_RETURN_VOID();
+    }
+    const std::int64_t id = PG_GETARG_INT64(0);
     timeshard::pg::CheckId(id);
 
     SharedState &state = timeshard::pg::AttachedState();
@@ -94,7 +100,7 @@ Datum timeshard_raise_floor(PG_FUNCTION_ARGS)
              errdetail("By the epoch in force it is of %s, and until then no ID would be issued.",
                        timeshard::pg::TimeText(epoch + offset))));
     timeshard::pg::RaiseFloor(state, offset, timeshard::pg::DamagedMark::kReplace);
-    ereport(LOG,
+    ereport(LOG_SERVER_ONLY,
             (errmsg("timeshard's floor has been raised to ID %lld", static_cast<long long>(id))));
     PG_RETURN_VOID();
 }
@@ -139,7 +145,7 @@ Datum timeshard_stats(PG_FUNCTION_ARGS)
     return timeshard::pg::RowDatum(fcinfo, values, nulls);
 }
 
-/// timeshard_layout_change() → one row, of nulls if there has been no change
+/// timeshard_layout_change() → one row, of nulls if no change is known
 Datum timeshard_layout_change(PG_FUNCTION_ARGS)
 {
     const timeshard::LayoutChange change = LastLayoutChange(timeshard::pg::AttachedState());

@@ -14,7 +14,8 @@ use TimeshardSession;
 my %generators = (
     'timeshard_next_id()' => 'timeshard_next_id()',
     "timeshard_next_id_with_prefix('TXN_')" => 'timeshard_next_id_with_prefix()',
-    "timeshard_prefix_at('-', 4)" => 'timeshard_prefix_at()');
+    "timeshard_prefix_at('-', 4)" => 'timeshard_prefix_at()',
+    'timeshard_next_ids(1)' => 'timeshard_next_ids()');
 
 for my $preload (0, 1)
 {
@@ -78,7 +79,7 @@ SQL
     {
         for my $call (sort keys %generators)
         {
-            is( $session->ask_ok("SELECT node_id FROM timeshard_parse($call" . ($call =~ /^timeshard_next_id\(/ ? '' : '::text') . ')'),
+            is( $session->ask_ok("SELECT node_id FROM timeshard_parse((SELECT $call" . ($call =~ /^timeshard_next_ids?\(/ ? '' : '::text') . '))'),
                 12, "$mode, promoted: $call carries the new primary's node ID");
         }
         $reads->($session, 'promoted');

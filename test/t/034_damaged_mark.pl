@@ -111,6 +111,7 @@ for my $case (
     start_with_env($node);
     fails_with($node, $next, $refused->($detail), "$name: refused");
     ok($writers->await_error(qr/^55000 file "timeshard.mark" is damaged/), "$name: the writers are refused too");
+    fails_with($node, 'SELECT * FROM timeshard_layout_change()', $refused->($detail), "$name: nor is it said that the layout never changed");
     set_clock($node, '+0');
     fails_with($node, $next, $refused->($detail), "$name: also with the clock right");
     set_clock($node, '-1h');
