@@ -8,7 +8,6 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
-use File::Copy qw(copy);
 use ManyServers;
 use Manual qw(read_text blocks_of);
 use PostgreSQL::Test::Cluster;
@@ -21,11 +20,17 @@ use TimeshardSession;
 # The tests' own name would stand for that of the cluster, as which a standby is known.
 delete $ENV{PGAPPNAME};
 
-# As the page has it.
-my ($conf) = map { $_->{text} } grep { $_->{info} eq 'postgresql.conf' } blocks_of(read_text("$FindBin::RealBin/../../doc/high-availability.md"));
-my $db1 = new_cluster('db1', start => 0, init => [ allows_streaming => 1 ],
-    conf => "${conf}timezone = 'UTC'\nwal_retrieve_retry_interval = '200ms'\n");
-my %node = (db1 => $db1, map { $_ => PostgreSQL::Test::Cluster->new($_) } qw(db2 db3));
+# The first has the page's configuration and PostgreSQL's own, with nothing from the tests
+# that replication could need. What is a member's own stands where the page has it: the
+# name, and the port that only the tests need.
+my $text = read_text("$FindBin::RealBin/../../doc/high-availability.md");
+my ($conf, $own) = map { $_->{text} } grep { $_->{info} eq 'postgresql.conf' } blocks_of($text);
+my ($include) = $text =~ m{`(include '/etc/postgresql/member\.conf')`};
+my %node = map { $_ => PostgreSQL::Test::Cluster->new($_) } qw(db1 db2 db3);
+my $db1 = $node{db1};
+$db1->init(extra => [ $server_major < 18 ? () : '--no-data-checksums' ]);
+$db1->adjust_conf('postgresql.conf', $_, undef) for qw(wal_level max_wal_senders);
+$db1->append_conf('postgresql.conf', "timezone = 'UTC'\nlog_timezone = 'UTC'\nwal_retrieve_retry_interval = '200ms'\n$conf" . $include =~ s{/etc/postgresql}{..}r);
 my $folder = $db1->basedir;
 for my $name (sort keys %node)
 {
@@ -33,21 +38,17 @@ for my $name (sort keys %node)
     mkdir $node{$name}->basedir;
     mkdir $dir, 0700 unless -d $dir;
     symlink $dir, "$folder/$name" or die "cannot link $folder/$name: $!";
+    append_to_file($node{$name}->basedir . '/member.conf', $own =~ s/db1/$name/r . 'port = ' . $node{$name}->port . "\n");
 }
 write_services("$folder/pg_service.conf", %node, shop => [ @node{qw(db1 db2 db3)} ]);
-start_with_env($db1);
 
-# What is each server's own, kept where pg_basebackup and pg_rewind do not write.
-sub own_configuration
+# Cluster->start would give it a name on the command line.
+sub start_member
 {
-    my ($name, %change) = @_;
-    my $file = $node{$name}->data_dir . '/postgresql.conf';
-    my $text = slurp_file($file);
-    $text =~ s/^port = .*\n//mg;
-    $text =~ s/^timeshard\.node_id = .*\n//mg if $change{own_number};
-    open my $out, '>', $file or die "cannot write $file: $!";
-    print $out $text . 'port = ' . $node{$name}->port . "\n";
-    close $out or die "cannot write $file: $!";
+    my ($name) = @_;
+    $node{$name}->{_pid} = undef;
+    system_or_bail('pg_ctl', '-w', '-D', $node{$name}->data_dir, '-l', $node{$name}->logfile, 'start');
+    $node{$name}->_update_pid(1);
     return;
 }
 
@@ -55,14 +56,6 @@ sub query
 {
     my ($name, $sql) = @_;
     return $node{$name}->safe_psql('postgres', $sql);
-}
-
-sub start_standby
-{
-    my ($name, %env) = @_;
-    $node{$name}->{_pid} = undef;
-    start_with_env($node{$name}, %env);
-    return;
 }
 
 # Waits until the primary has these standbys.
@@ -106,32 +99,34 @@ sub compare
     return \%count;
 }
 
+start_member('db1');
 my $page = ManyServers->new('high-availability.md', first => 'db1', folder => $folder);
 
 subtest 'promotion' => sub {
     $page->run_next('standbys');
-    for my $name (qw(db2 db3))
-    {
-        own_configuration($name);
-        start_standby($name);
-    }
+    start_member($_) for qw(db2 db3);
     await_standbys('db1', qw(db2 db3));
+
     $page->run_until('db1-dies');
     await_standbys('db1', qw(db2 db3));
     $page->run_until('promoted');
-    my $output = $page->run_next('promoted');
+    $page->run_next('promoted');
     await_standbys('db2', 'db3');
     is(query('db3', 'SELECT count(*) FROM orders'), 2, 'the other standby follows');
+    is(query('db2', 'SELECT preloaded FROM timeshard_config()'), 't', 'preloaded');
     unlike(log_of($node{db2}), qr/on a copy of a data directory/, 'no copy to warn of');
+    my $where = q(psql -XAtc 'SHOW cluster_name' service=shop);
+    is($page->run_sh($where), "db2\n", 'clients come to the new primary');
+    start_member('db1');
+    is($page->run_sh($where), "db1\n", 'but not where the old one is started again');
+    $db1->stop('immediate');
 };
 
 subtest 'the old primary comes back' => sub {
-    copy($db1->data_dir . '/postgresql.conf', "$folder/kept.conf") or die "cannot copy: $!";
+    # Late: the new one has been through checkpoints since.
+    query('db2', "SELECT pg_logical_emit_message(true, 'test', 'more'), pg_switch_wal(); CHECKPOINT") for 1 .. 3;
     $page->run_until('rewound');
-    my $db2_port = $node{db2}->port;
-    ok(slurp_file($db1->data_dir . '/postgresql.conf') =~ /^port = $db2_port$/m, 'with the configuration of the new one, as the page warns');
-    copy("$folder/kept.conf", $db1->data_dir . '/postgresql.conf') or die "cannot copy: $!";
-    start_standby('db1');
+    start_member('db1');
     await_standbys('db2', qw(db1 db3));
     $page->run_until('split');
 };
@@ -143,7 +138,7 @@ subtest 'synchronous replication hinders a split brain' => sub {
     ok(eventually(sub { query('db2', "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = " . $session->pid) eq 't' }),
         'cut off from its standbys, it answers no COMMIT');
     is(query('db2', q{SELECT count(*) FROM orders WHERE item = 'alone'}), 0, 'and nobody sees the row');
-    start_standby($_) for qw(db1 db3);
+    start_member($_) for qw(db1 db3);
     is(($session->receive)[1], '', 'until one is back');
     $session->ask_ok(q{DELETE FROM orders WHERE item = 'alone'});
     $session->finish;
@@ -180,17 +175,21 @@ subtest 'a split brain' => sub {
 };
 
 subtest 'a number for each' => sub {
-    $node{db2}->stop;
-    copy($node{db2}->data_dir . '/postgresql.conf', "$folder/kept.conf") or die "cannot copy: $!";
+    # The other line has crashed, and has its configuration elsewhere.
+    $node{db2}->stop('immediate');
+    mkdir "$folder/etc";
+    rename $node{db2}->data_dir . '/postgresql.conf', "$folder/etc/postgresql.conf" or die "cannot rename: $!";
     my $rewind = $page->block('rewind') =~ s/db([12])/'db' . (3 - $1)/ger;
-    unlike($page->run_sh($rewind), qr/ERROR/, 'the other line is rewound');
-    copy("$folder/kept.conf", $node{db2}->data_dir . '/postgresql.conf') or die "cannot copy: $!";
+    like($page->run_sh($rewind), qr/^postgres: could not access the server configuration file/m, 'not rewound where it has no configuration');
+    my ($option) = $text =~ m{`(--config-file=)/etc/postgresql/15/main/postgresql\.conf`};
+    unlike($page->run_sh($rewind =~ s{^pg_rewind.*\K}{ $option$folder/etc/postgresql.conf}mr), qr/ERROR/, 'the other line is rewound');
     my %number = (db1 => 11, db2 => 12, db3 => 13);
     $node{$_}->stop for qw(db3 db1);
     for my $name (sort keys %number)
     {
-        own_configuration($name, own_number => 1);
-        start_standby($name, TIMESHARD_NODE_ID => $number{$name});
+        $node{$name}->adjust_conf('postgresql.conf', 'timeshard.node_id', undef);
+        append_to_file($node{$name}->basedir . '/member.conf', "timeshard.node_id = $number{$name}\n");
+        start_member($name);
     }
     await_standbys('db1', qw(db2 db3));
     unlike($page->run_sh($page->block('split') =~ s/old=db2 new=db1/old=db1 new=db2/r), qr/ERROR/, 'the same split brain');
