@@ -107,8 +107,20 @@ subtest 'promotion' => sub {
     start_member($_) for qw(db2 db3);
     await_standbys('db1', qw(db2 db3));
 
+    # One gets no more, and is not the one to promote.
+    query('db3', q(ALTER SYSTEM SET primary_conninfo = ''));
+    $node{db3}->reload;
+    $node{db3}->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_wal_receiver') or die 'db3 still receives';
     $page->run_until('db1-dies');
-    await_standbys('db1', qw(db2 db3));
+    await_standbys('db1', 'db2');
+    like($page->run_next('db1-dies'), qr/^\d+\|db3\n(\d+)\|db2\n\z/, 'who has more comes last');
+    for my $name (qw(db2 db3))
+    {
+        $node{$name}->stop;
+        start_member($name);
+    }
+    my $again = $page->run_sh($page->block('db1-dies') =~ s/^pg_ctl .*\n//r);
+    like($again, qr/^\d+\|db3\n(\d+)\|db2\n\z/, 'after a restart that finds no primary, too');
     $page->run_until('promoted');
     $page->run_next('promoted');
     await_standbys('db2', 'db3');
