@@ -158,6 +158,11 @@ subtest 'synchronous replication hinders a split brain' => sub {
 };
 
 subtest 'a split brain' => sub {
+    $page->run_until('who-writes');
+    my ($timeline) = $page->run_next('who-writes') =~ /^db1\|timeline (\S+)$/m;
+    is(hex $timeline, 3, 'the timeline');
+    my $look = $page->block('who-writes') =~ s/pg_walfile_name\(pg_current_wal_lsn\(\)\)/'0000000A0000000000000001'/r;
+    like($page->run_sh($look), qr/^db1\|timeline 0000000A$/m, 'also the tenth');
     $page->run_until('both-lines');
     my %here = rows_of('db1');
     my %there = rows_of('db2');
