@@ -10,6 +10,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use FaultKit;
 use ManyServers;
+use Manual qw(read_text);
 use POSIX ();
 use Standbys qw(await_replay copy_of);
 use Test::More;
@@ -109,6 +110,14 @@ subtest 'what is found' => sub {
         'only here' => 1,           # made here 1: db2 has deleted its row of that ID
         'only there' => 4004,       # made there 0, 6, 7, 9, made ahead
     }, 'rows from before the parting are told from those made since');
+
+    # A table without made_on, by the condition that the page has for it.
+    my ($condition) = read_text("$FindBin::RealBin/../../doc/high-availability.md") =~ /the first condition is\s+`([^`]+)`/;
+    my ($query) = $page->block('both-lines') =~ /^CREATE VIEW both_lines AS\n(.*?);/ms;
+    $query =~ s/here\.made_on <> there\.made_on/$condition/;
+    $query =~ s/to_jsonb\((\w+)\)/(to_jsonb($1) - 'made_on')/g;
+    my %without = $page->ask("SELECT found, count(*) FROM ($query) AS q GROUP BY 1;") =~ /^ (\S[^|]*?) +\| +(\d+)$/mg;
+    is_deeply(\%without, \%count, 'where a table does not say who made a row, too');
 };
 
 my $take_over = $page->block('take-over');
