@@ -38,32 +38,46 @@ sub await_standbys
     return;
 }
 
-# The standby that has more, once nothing more can come.
+# The standby that has more, once nothing more can come, and all of it is replayed.
 sub furthest
 {
     my (@standbys) = @_;
     my %has;
     for my $name (@standbys)
     {
-        $node{$name}->poll_query_until('postgres', q(SELECT count(*) = 0 FROM pg_stat_wal_receiver WHERE status = 'streaming'))
-          or die "$name still receives";
-        $has{$name} = $node{$name}->safe_psql('postgres', q(SELECT pg_last_wal_receive_lsn() - '0/0'));
+        $node{$name}->poll_query_until('postgres', q(SELECT wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval')
+              AND NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')
+            FROM pg_stat_activity WHERE backend_type = 'startup')) or die "$name still receives";
+        $has{$name} = $node{$name}->safe_psql('postgres', q(SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'));
     }
     return sort { $has{$b} <=> $has{$a} } @standbys;
 }
 
 # The primary dies; the standby that has more takes over, the other follows it, and
-# the clients go on. Then the old primary is rewound, and follows too.
+# the clients go on. Then the old primary is rewound, and follows too. With
+# restart => 1 one standby stops before that, and both are started when it is dead.
 sub fail_over
 {
-    my ($name, $writers) = @_;
+    my ($name, $writers, %options) = @_;
     await_standbys(2);
     $writers->await_progress or die 'the clients do not get on';
     my $old = $primary;
+    my ($behind, $ahead) = my @standbys = grep { $_ ne $old } @members;
+    if ($options{restart})
+    {
+        $node{$behind}->stop('immediate');
+        $writers->await_progress or die "the clients do not get on without $behind";
+    }
     injected("$name: $old is killed");
     kill9_all($node{$old});
+    if ($options{restart})
+    {
+        $node{$ahead}->stop('immediate');
+        restart_now($node{$_}) for @standbys;
+    }
     my $follower;
-    ($primary, $follower) = furthest(grep { $_ ne $old } @members);
+    ($primary, $follower) = furthest(@standbys);
+    is($primary, $ahead, "$name: $ahead has more") if $options{restart};
     $node{$primary}->promote;
     $node{$follower}->enable_streaming($node{$primary});
     $node{$follower}->reload;
@@ -97,7 +111,7 @@ sub all_agree
 await_standbys(2);
 my @all = start_writers($node{db1}, conninfo => $clients, pause => 2000);
 fail_over('clocks agree', $all[0]);
-fail_over('clocks agree, again', $all[0]);
+fail_over('clocks agree, again', $all[0], restart => 1);
 check_ids($node{$primary}, @all, { name => 'clocks agree' });
 all_agree('clocks agree');
 

@@ -2,13 +2,12 @@
 # promotion, the old primary rewound, a split brain made on purpose and the query
 # that shows it, compared with what each line really has; rows taken over; and the
 # same split brain with a number for each member. Failover under load is in
-# 071_failover_load.pl.
+# 071_failover_load.pl, taking over where it is hard in 071_take_over.pl.
 use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
-use File::Copy qw(copy);
 use ManyServers;
 use Manual qw(read_text blocks_of);
 use PostgreSQL::Test::Cluster;
@@ -21,11 +20,17 @@ use TimeshardSession;
 # The tests' own name would stand for that of the cluster, as which a standby is known.
 delete $ENV{PGAPPNAME};
 
-# As the page has it.
-my ($conf) = map { $_->{text} } grep { $_->{info} eq 'postgresql.conf' } blocks_of(read_text("$FindBin::RealBin/../../doc/high-availability.md"));
-my $db1 = new_cluster('db1', start => 0, init => [ allows_streaming => 1 ],
-    conf => "${conf}timezone = 'UTC'\nwal_retrieve_retry_interval = '200ms'\n");
-my %node = (db1 => $db1, map { $_ => PostgreSQL::Test::Cluster->new($_) } qw(db2 db3));
+# The first has the page's configuration and PostgreSQL's own, with nothing from the tests
+# that replication could need. What is a member's own stands where the page has it: the
+# name, and the port that only the tests need.
+my $text = read_text("$FindBin::RealBin/../../doc/high-availability.md");
+my ($conf, $own) = map { $_->{text} } grep { $_->{info} eq 'postgresql.conf' } blocks_of($text);
+my ($include) = $text =~ m{`(include '/etc/postgresql/member\.conf')`};
+my %node = map { $_ => PostgreSQL::Test::Cluster->new($_) } qw(db1 db2 db3);
+my $db1 = $node{db1};
+$db1->init(extra => [ $server_major < 18 ? () : '--no-data-checksums' ]);
+$db1->adjust_conf('postgresql.conf', $_, undef) for qw(wal_level max_wal_senders);
+$db1->append_conf('postgresql.conf', "timezone = 'UTC'\nlog_timezone = 'UTC'\nwal_retrieve_retry_interval = '200ms'\n$conf" . $include =~ s{/etc/postgresql}{..}r);
 my $folder = $db1->basedir;
 for my $name (sort keys %node)
 {
@@ -33,21 +38,17 @@ for my $name (sort keys %node)
     mkdir $node{$name}->basedir;
     mkdir $dir, 0700 unless -d $dir;
     symlink $dir, "$folder/$name" or die "cannot link $folder/$name: $!";
+    append_to_file($node{$name}->basedir . '/member.conf', $own =~ s/db1/$name/r . 'port = ' . $node{$name}->port . "\n");
 }
 write_services("$folder/pg_service.conf", %node, shop => [ @node{qw(db1 db2 db3)} ]);
-start_with_env($db1);
 
-# What is each server's own, kept where pg_basebackup and pg_rewind do not write.
-sub own_configuration
+# Cluster->start would give it a name on the command line.
+sub start_member
 {
-    my ($name, %change) = @_;
-    my $file = $node{$name}->data_dir . '/postgresql.conf';
-    my $text = slurp_file($file);
-    $text =~ s/^port = .*\n//mg;
-    $text =~ s/^timeshard\.node_id = .*\n//mg if $change{own_number};
-    open my $out, '>', $file or die "cannot write $file: $!";
-    print $out $text . 'port = ' . $node{$name}->port . "\n";
-    close $out or die "cannot write $file: $!";
+    my ($name) = @_;
+    $node{$name}->{_pid} = undef;
+    system_or_bail('pg_ctl', '-w', '-D', $node{$name}->data_dir, '-l', $node{$name}->logfile, 'start');
+    $node{$name}->_update_pid(1);
     return;
 }
 
@@ -55,14 +56,6 @@ sub query
 {
     my ($name, $sql) = @_;
     return $node{$name}->safe_psql('postgres', $sql);
-}
-
-sub start_standby
-{
-    my ($name, %env) = @_;
-    $node{$name}->{_pid} = undef;
-    start_with_env($node{$name}, %env);
-    return;
 }
 
 # Waits until the primary has these standbys.
@@ -100,38 +93,52 @@ sub compare
     my %count;
     for my $id (keys %{ { %$here, %$there } })
     {
-        $count{ !exists $here->{$id} ? 'only on the other line' : !exists $there->{$id} ? 'only here'
+        $count{ !exists $here->{$id} ? 'only there' : !exists $there->{$id} ? 'only here'
             : $here->{$id} eq $there->{$id} ? 'on both' : 'one ID, two rows' }++;
     }
     return \%count;
 }
 
+start_member('db1');
 my $page = ManyServers->new('high-availability.md', first => 'db1', folder => $folder);
 
 subtest 'promotion' => sub {
     $page->run_next('standbys');
+    start_member($_) for qw(db2 db3);
+    await_standbys('db1', qw(db2 db3));
+
+    # One gets no more, and is not the one to promote.
+    query('db3', q(ALTER SYSTEM SET primary_conninfo = ''));
+    $node{db3}->reload;
+    $node{db3}->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_wal_receiver') or die 'db3 still receives';
+    $page->run_until('db1-dies');
+    await_standbys('db1', 'db2');
+    like($page->run_next('db1-dies'), qr/^\d+\|db3\n(\d+)\|db2\n\z/, 'who has more comes last');
     for my $name (qw(db2 db3))
     {
-        own_configuration($name);
-        start_standby($name);
+        $node{$name}->stop;
+        start_member($name);
     }
-    await_standbys('db1', qw(db2 db3));
-    $page->run_until('db1-dies');
-    await_standbys('db1', qw(db2 db3));
+    my $again = $page->run_sh($page->block('db1-dies') =~ s/^pg_ctl .*\n//r);
+    like($again, qr/^\d+\|db3\n(\d+)\|db2\n\z/, 'after a restart that finds no primary, too');
     $page->run_until('promoted');
-    my $output = $page->run_next('promoted');
+    $page->run_next('promoted');
     await_standbys('db2', 'db3');
     is(query('db3', 'SELECT count(*) FROM orders'), 2, 'the other standby follows');
+    is(query('db2', 'SELECT preloaded FROM timeshard_config()'), 't', 'preloaded');
     unlike(log_of($node{db2}), qr/on a copy of a data directory/, 'no copy to warn of');
+    my $where = q(psql -XAtc 'SHOW cluster_name' service=shop);
+    is($page->run_sh($where), "db2\n", 'clients come to the new primary');
+    start_member('db1');
+    is($page->run_sh($where), "db1\n", 'but not where the old one is started again');
+    $db1->stop('immediate');
 };
 
 subtest 'the old primary comes back' => sub {
-    copy($db1->data_dir . '/postgresql.conf', "$folder/kept.conf") or die "cannot copy: $!";
+    # Late: the new one has been through checkpoints since.
+    query('db2', "SELECT pg_logical_emit_message(true, 'test', 'more'), pg_switch_wal(); CHECKPOINT") for 1 .. 3;
     $page->run_until('rewound');
-    my $db2_port = $node{db2}->port;
-    ok(slurp_file($db1->data_dir . '/postgresql.conf') =~ /^port = $db2_port$/m, 'with the configuration of the new one, as the page warns');
-    copy("$folder/kept.conf", $db1->data_dir . '/postgresql.conf') or die "cannot copy: $!";
-    start_standby('db1');
+    start_member('db1');
     await_standbys('db2', qw(db1 db3));
     $page->run_until('split');
 };
@@ -143,7 +150,7 @@ subtest 'synchronous replication hinders a split brain' => sub {
     ok(eventually(sub { query('db2', "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = " . $session->pid) eq 't' }),
         'cut off from its standbys, it answers no COMMIT');
     is(query('db2', q{SELECT count(*) FROM orders WHERE item = 'alone'}), 0, 'and nobody sees the row');
-    start_standby($_) for qw(db1 db3);
+    start_member($_) for qw(db1 db3);
     is(($session->receive)[1], '', 'until one is back');
     $session->ask_ok(q{DELETE FROM orders WHERE item = 'alone'});
     $session->finish;
@@ -151,6 +158,11 @@ subtest 'synchronous replication hinders a split brain' => sub {
 };
 
 subtest 'a split brain' => sub {
+    $page->run_until('who-writes');
+    my ($timeline) = $page->run_next('who-writes') =~ /^db1\|timeline (\S+)$/m;
+    is(hex $timeline, 3, 'the timeline');
+    my $look = $page->block('who-writes') =~ s/pg_walfile_name\(pg_current_wal_lsn\(\)\)/'0000000A0000000000000001'/r;
+    like($page->run_sh($look), qr/^db1\|timeline 0000000A$/m, 'also the tenth');
     $page->run_until('both-lines');
     my %here = rows_of('db1');
     my %there = rows_of('db2');
@@ -162,11 +174,8 @@ subtest 'a split brain' => sub {
     my @times = $found =~ /^ only [^|]*\|[^|]*\| ([^|]*?) +\| ([^|]*?) *$/mg;
     ok($times[0] lt $times[3] && $times[2] lt $times[1], 'both lines overlap in time');
 
-    # The first that is on one side only, within what was in progress.
-    my %one = (map({ $_ => 1 } grep { !exists $there{$_} } keys %here), map({ $_ => 1 } grep { !exists $here{$_} } keys %there));
-    my ($first) = sort { $a <=> $b } keys %one;
-    my @common = grep { exists $there{$_} && $there{$_} eq $here{$_} } keys %here;
-    is(scalar(grep { $_ > $first } @common), 0, 'they parted at the first ID on one side');
+    my $parted = query('db1', 'SELECT pg_last_xact_replay_timestamp()');
+    like(log_of($db1), qr/last completed transaction was at log time \Q$parted\E\n/, 'the log says, too, when they parted');
 
     $page->run_next('take-over');
     my %all = rows_of('db1');
@@ -177,31 +186,37 @@ subtest 'a split brain' => sub {
     is($wrong, 0, 'taken over: every row of both lines is there');
     is(scalar keys %all, 2 + grep({ !/^db1 (?:lamp|chair)$|^db2 chair$/ } values %here, values %there), 'and none besides');
     cmp_ok(query('db1', "INSERT INTO orders (item) VALUES ('new') RETURNING id"), '>', (sort { $a <=> $b } keys %all)[-1], 'new IDs are above');
+    like($page->run_next('by-hand'), qr/\(0 rows\)/, 'nothing was changed or deleted');
 };
 
 subtest 'a number for each' => sub {
-    $node{db2}->stop;
-    copy($node{db2}->data_dir . '/postgresql.conf', "$folder/kept.conf") or die "cannot copy: $!";
+    # The other line has crashed, and has its configuration elsewhere.
+    $node{db2}->stop('immediate');
+    mkdir "$folder/etc";
+    rename $node{db2}->data_dir . '/postgresql.conf', "$folder/etc/postgresql.conf" or die "cannot rename: $!";
     my $rewind = $page->block('rewind') =~ s/db([12])/'db' . (3 - $1)/ger;
-    unlike($page->run_sh($rewind), qr/ERROR/, 'the other line is rewound');
-    copy("$folder/kept.conf", $node{db2}->data_dir . '/postgresql.conf') or die "cannot copy: $!";
+    like($page->run_sh($rewind), qr/^postgres: could not access the server configuration file/m, 'not rewound where it has no configuration');
+    my ($option) = $text =~ m{`(--config-file=)/etc/postgresql/15/main/postgresql\.conf`};
+    unlike($page->run_sh($rewind =~ s{^pg_rewind.*\K}{ $option$folder/etc/postgresql.conf}mr), qr/ERROR/, 'the other line is rewound');
     my %number = (db1 => 11, db2 => 12, db3 => 13);
     $node{$_}->stop for qw(db3 db1);
     for my $name (sort keys %number)
     {
-        own_configuration($name, own_number => 1);
-        start_standby($name, TIMESHARD_NODE_ID => $number{$name});
+        $node{$name}->adjust_conf('postgresql.conf', 'timeshard.node_id', undef);
+        append_to_file($node{$name}->basedir . '/member.conf', "timeshard.node_id = $number{$name}\n");
+        start_member($name);
     }
     await_standbys('db1', qw(db2 db3));
     unlike($page->run_sh($page->block('split') =~ s/old=db2 new=db1/old=db1 new=db2/r), qr/ERROR/, 'the same split brain');
     my %here = rows_of('db2');
     my %there = rows_of('db1');
     my $found = $page->run_next('own-numbers');
-    my ($old, $new) = map { $found =~ /^ +$_ \| +(\d+) \| +(\d+) \| +0$/m ? "$1 $2" : 'not found' } 11, 12;
     my $count = compare(\%here, \%there);
     is($count->{'one ID, two rows'} // 0, 0, 'no ID twice');
-    is("$old $new", join(' ', 0, $count->{'only on the other line'}, $count->{'only here'}, 0), 'each made by whom its ID says');
-    cmp_ok($_, '>', 0, 'both lines have written') for $count->{'only on the other line'}, $count->{'only here'};
+    is_deeply({ $found =~ /^ +(\d+ \| \S.*?) +\| +(\d+)$/mg },
+        { '7 | on both' => $count->{'on both'}, '11 | only there' => $count->{'only there'}, '12 | only here' => $count->{'only here'} },
+        'each made by whom its ID says');
+    cmp_ok($_, '>', 0, 'both lines have written') for $count->{'only there'}, $count->{'only here'};
     is(scalar(grep { !/^db2 / } map { $here{$_} } grep { !exists $there{$_} } keys %here), 0, 'as its maker says, too');
 };
 
