@@ -15,11 +15,15 @@ use Test::More;
 use Timeshard;
 use TimeshardSession;
 
-my %number = (us => 1, eu => 2, ap => 3, hub => 4);
+# Configured as the page has it, and in time zones of their own.
+my ($writer, $collector) = configurations('replication.md');
+my %number = (us => 1, eu => 2, ap => 3);
+my %conf = (hub => $collector, map { $_ => $writer =~ s/(node_id = )1/$1$number{$_}/r } keys %number);
+my %zone = (hub => 'UTC', us => 'America/New_York', eu => 'Europe/Paris', ap => 'Asia/Kolkata');
 my %node = map {
-    $_ => new_cluster($_, start => 0, clock => $_ eq 'eu', init => [ allows_streaming => 'logical' ],
-        conf => "timeshard.node_id = $number{$_}\ntimezone = 'UTC'\nwal_retrieve_retry_interval = '200ms'\n")
-} keys %number;
+    $_ => new_cluster($_, start => 0, clock => $_ eq 'eu', init => [ allows_streaming => 1 ],
+        conf => "$conf{$_}timezone = '$zone{$_}'\nwal_retrieve_retry_interval = '200ms'\n")
+} keys %conf;
 write_services($node{us}->basedir . '/pg_service.conf', %node);
 start_with_env($_) for values %node;
 
@@ -35,18 +39,68 @@ subtest 'three writers into one table' => sub {
     is($hub->(q{SELECT count(*) FROM pg_extension WHERE extname = 'timeshard'}), 0, 'copied without the extension');
     $page->run_until('arrived');
     $arrived->();
-    $page->run_until('ahead');
+    $page->run_until('kept');
+};
+
+# More than a hub has workers for that is not configured for it; by a role that may do
+# what the page names, and no more.
+subtest 'five subscriptions' => sub {
+    $node{ap}->safe_psql('postgres', 'CREATE ROLE collector LOGIN REPLICATION');
+    for my $table (qw(fourth fifth))
+    {
+        my $create = "CREATE TABLE $table (id bigint PRIMARY KEY)";
+        $node{ap}->safe_psql('postgres', "$create; INSERT INTO $table VALUES (1); CREATE PUBLICATION $table FOR TABLE $table; GRANT SELECT ON $table TO collector");
+        $hub->($create);
+        $hub->("CREATE SUBSCRIPTION $table CONNECTION 'service=ap user=collector' PUBLICATION $table");
+    }
+    await_subscriptions($node{hub}, fourth => $node{ap}, fifth => $node{ap});
+    is($hub->('SELECT (SELECT count(*) FROM fourth), (SELECT count(*) FROM fifth)'), '1|1', 'all have copied');
 };
 
 subtest 'what is missing is found' => sub {
     my $compare = $page->block('missing');
     my $id = $hub->('SELECT max(id) FROM orders WHERE (timeshard_parse(id)).node_id = 2');
     $hub->("DELETE FROM orders WHERE id = $id");
-    like($page->run_sh($compare), qr/^\d+c\d+$/m, 'a row that is not there');
+    # Changed is the line of its minute, or deleted, where it was alone in that.
+    like($page->run_sh($compare), qr/^\d+[cd]\d+$/m, 'a row that is not there');
     $hub->("INSERT INTO orders VALUES ($id + 1, 'first')");
     like($page->run_sh($compare), qr/^\d+c\d+$/m, 'another in its place');
     $hub->("UPDATE orders SET id = $id WHERE id = $id + 1");
-    is($page->run_sh($compare), "nothing is missing\n", 'as it was');
+
+    # A row that has its ID before the first look, and arrives between the two.
+    my $open = TimeshardSession->new($node{eu});
+    $open->ask_ok("BEGIN;\nINSERT INTO orders (item) VALUES ('meanwhile')");
+    my $horizon = $page->run_sh($compare =~ s/^for.*/echo "\$horizon"/msr);
+    my $look = $compare =~ s/^horizon=.*/horizon=$horizon/mr;
+    $page->run_sh($look =~ s/eu hub/eu/r);
+    $open->ask_ok('COMMIT');
+    $open->finish;
+    $arrived->();
+    is($page->run_sh($look =~ s/eu hub/hub/r), "nothing is missing\n", 'as it was, beside a writer that goes on');
+};
+
+# Without the hub, us writes more than it may keep.
+subtest 'a slot that is lost' => sub {
+    my $others = $hub->('SELECT count(*) FROM orders WHERE (timeshard_parse(id)).node_id <> 1');
+    my $us = sub { $node{us}->safe_psql('postgres', $_[0]) };
+    $node{hub}->stop;
+    like($page->run_next('kept'), qr/^ from_us +\| f +\| reserved /m, 'what is kept for a hub that is not there');
+    my ($bound) = read_text("$FindBin::RealBin/../../doc/replication.md") =~ /`(max_slot_wal_keep_size) = '\d+GB'`/;
+    $us->("ALTER SYSTEM SET $bound = '1MB'");
+    reload_and_wait($node{us});
+    $us->("INSERT INTO orders (item) VALUES ('nobody hears of'); DELETE FROM orders WHERE id = (SELECT min(id) FROM orders)");
+    $us->('SELECT pg_switch_wal(); CHECKPOINT') for 1 .. 2;
+    is($us->('SELECT wal_status FROM pg_replication_slots'), 'lost', 'past the bound');
+    $us->("ALTER SYSTEM RESET $bound");
+    reload_and_wait($node{us});
+    my $offset = -s $node{hub}->logfile;
+    start_with_env($node{hub});
+    $node{hub}->wait_for_log(qr/ERROR: +could not start WAL streaming: .*"from_us"/, $offset);
+    $page->run_until('ahead');
+    $arrived->();
+    is($hub->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders WHERE (timeshard_parse(id)).node_id = 1'),
+        $us->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders'), 'filled anew, it has what us has');
+    is($hub->('SELECT count(*) FROM orders WHERE (timeshard_parse(id)).node_id <> 1'), $others, 'and of the others what it had');
 };
 
 subtest 'a clock that is ahead' => sub {
@@ -88,13 +142,16 @@ subtest 'the same ID from two writers' => sub {
     $hub->("ALTER SUBSCRIPTION from_eu SKIP (lsn = '$lsn')");
     $node{eu}->safe_psql('postgres', "INSERT INTO orders (item) VALUES ('anew')");
     $arrived->();
-    is($hub->(qq{SELECT string_agg(item, ', ' ORDER BY id) FROM orders WHERE id >= $id}), 'from us, anew', 'skipped, it goes on');
+    my $rows = sub { $hub->(qq{SELECT string_agg(item, ', ' ORDER BY id) FROM orders WHERE id >= $id}) };
+    is($rows->(), 'from us, anew', 'skipped, it goes on');
+    # The trap: what eu does with its row happens to that of us.
+    $node{eu}->safe_psql('postgres', "UPDATE orders SET item = 'of eu' WHERE id = $id");
+    $arrived->();
+    is($rows->(), 'of eu, anew', 'what eu changes in its row, the row of us gets');
+    $node{eu}->safe_psql('postgres', "DELETE FROM orders WHERE id = $id");
+    $arrived->();
+    is($rows->(), 'anew', 'deleted in eu, the row of us is gone');
 };
 
-for my $name (qw(us eu hub))
-{
-    my $subscriptions = $node{$name}->safe_psql('postgres', 'SELECT subname FROM pg_subscription');
-    $node{$name}->safe_psql('postgres', "DROP SUBSCRIPTION $_") for split /\n/, $subscriptions;
-}
-$_->stop for values %node;
+$_->stop('immediate') for values %node;
 done_testing();
