@@ -6,6 +6,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 use ManyServers qw($taken_key);
+use Manual qw(read_text);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -51,6 +52,11 @@ subtest 'in the data' => sub {
     is("$node $lamps $chairs $common", '298 28 19 8', 'side by side: all of one node, the IDs in common');
     # Of the rows made up; of five and five in turn; of three and four at once.
     is($changes, 19 + 9 + 6, 'to and fro');
+    # Bounded, as the page says; the rest stays where it is.
+    my ($bound) = read_text("$FindBin::RealBin/../../doc/twins.md") =~ /`(b\.id >= timeshard_lower_bound\([^`]*\))`/;
+    my ($bounded) = $steps->text('side-by-side') =~ /(SELECT node.*)/s;
+    $bounded =~ s/b\.id >= 0/$bound/;
+    is(() = hub("EXPLAIN (VERBOSE) $bounded") =~ /Remote SQL: SELECT id FROM public.orders WHERE \(\(id >= /g, 2, 'the bound is sent to both');
 
     # The same query over a number that has changed hands.
     my ($query) = $steps->text('side-by-side') =~ /(SELECT node.*)/s;
@@ -85,12 +91,24 @@ subtest 'repaired' => sub {
     is(two('SELECT count(*), bool_and((timeshard_parse(new_id)).node_id = 299 AND (timeshard_parse(old_id)).node_id = 298) FROM rekeyed JOIN orders ON id = new_id'), '8|t', 'the new number in the new keys');
     is(two(q(SELECT condeferrable FROM pg_constraint WHERE conname = 'payments_order_id_fkey')), 'f', 'the foreign key as it was');
 
+    two('DROP TABLE rekeyed');
+    is($steps->run('rekey'), 0, 'once more, with nothing in common');
+    is(two($content), $was, 'changes nothing');
+
+    # Rows of nobody that is copied again: of a third writer, and of the subscriber.
+    my $third = one('SELECT max(id) + ((300 - 298) << 12) FROM orders');
+    $hub->safe_psql('collected', "INSERT INTO orders VALUES ($third, 'of a third writer')");
+    # And one that the second has deleted while its subscription stood still.
+    my $gone = $hub->safe_psql('collected', q(SELECT max(id) FROM orders WHERE item LIKE 'chair now%'));
+    two("DELETE FROM payments WHERE order_id = $gone; DELETE FROM orders WHERE id = $gone");
+
     local %ENV = (%ENV, %environment);
     command_ok([ 'sh', '-euc', $steps->text('collector') ], 'the subscriber is filled anew');
     ok(eventually(sub { ($one->psql('twin_1', q(INSERT INTO orders (item) VALUES ('newest'))))[0] == 0 }), 'the first server goes on too');
     two(q(INSERT INTO orders (item) VALUES ('newest')));
     my $all = one('SELECT count(*) FROM orders') + two('SELECT count(*) FROM orders');
-    ok($hub->poll_query_until('collected', "SELECT count(*) = $all FROM orders"), 'and has the rows of both');
+    ok($hub->poll_query_until('collected', "SELECT count(*) = $all FROM orders WHERE id <> $third"), 'and has the rows of both');
+    is($hub->safe_psql('collected', "SELECT count(*) FROM orders WHERE id = $third"), 1, 'a third writer is not touched');
     is($hub->safe_psql('collected', $conflicts), 0, 'without a conflict');
     is($hub->safe_psql('collected', "SELECT count(*) FROM orders WHERE item LIKE 'lamp%'"), one(q(SELECT count(*) FROM orders WHERE item LIKE 'lamp%')), 'the first with its own');
     $hub->safe_psql('collected', "DROP SUBSCRIPTION $_") for 'from_1', 'from_2';
