@@ -42,8 +42,8 @@ subtest 'three writers into one table' => sub {
     $page->run_until('kept');
 };
 
-# More than a hub has workers for that is not configured for it; by a role that may do
-# what the page names, and no more.
+# More than a hub has workers for by default; two of them by a role that may do what
+# the page names, and no more.
 subtest 'five subscriptions' => sub {
     $node{ap}->safe_psql('postgres', 'CREATE ROLE collector LOGIN REPLICATION');
     for my $table (qw(fourth fifth))
