@@ -1,6 +1,7 @@
-# doc/replication.md and doc/two-way.md, as they stand: three writers replicated into
-# one table, and two servers that replicate to each other. What they do under load and by clocks that
-# disagree is in 070_replication_clocks.pl; when they are configured alike, below.
+# doc/replication.md, as it stands: three writers replicated into one table, what is
+# missing there, and what stops them. What they do under load and by clocks that
+# disagree is in 070_replication_clocks.pl, two that replicate to each other in
+# 070_two_way.pl.
 use strict;
 use warnings FATAL => 'all';
 
@@ -14,11 +15,15 @@ use Test::More;
 use Timeshard;
 use TimeshardSession;
 
-my %number = (us => 1, eu => 2, ap => 3, hub => 4);
+# Configured as the page has it, and in time zones of their own.
+my ($writer, $collector) = configurations('replication.md');
+my %number = (us => 1, eu => 2, ap => 3);
+my %conf = (hub => $collector, map { $_ => $writer =~ s/(node_id = )1/$1$number{$_}/r } keys %number);
+my %zone = (hub => 'UTC', us => 'America/New_York', eu => 'Europe/Paris', ap => 'Asia/Kolkata');
 my %node = map {
-    $_ => new_cluster($_, start => 0, clock => $_ eq 'eu', init => [ allows_streaming => 'logical' ],
-        conf => "timeshard.node_id = $number{$_}\ntimezone = 'UTC'\nwal_retrieve_retry_interval = '200ms'\n")
-} keys %number;
+    $_ => new_cluster($_, start => 0, clock => $_ eq 'eu', init => [ allows_streaming => 1 ],
+        conf => "$conf{$_}timezone = '$zone{$_}'\nwal_retrieve_retry_interval = '200ms'\n")
+} keys %conf;
 write_services($node{us}->basedir . '/pg_service.conf', %node);
 start_with_env($_) for values %node;
 
@@ -34,18 +39,68 @@ subtest 'three writers into one table' => sub {
     is($hub->(q{SELECT count(*) FROM pg_extension WHERE extname = 'timeshard'}), 0, 'copied without the extension');
     $page->run_until('arrived');
     $arrived->();
-    $page->run_until('ahead');
+    $page->run_until('kept');
+};
+
+# More than a hub has workers for by default; two of them by a role that may do what
+# the page names, and no more.
+subtest 'five subscriptions' => sub {
+    $node{ap}->safe_psql('postgres', 'CREATE ROLE collector LOGIN REPLICATION');
+    for my $table (qw(fourth fifth))
+    {
+        my $create = "CREATE TABLE $table (id bigint PRIMARY KEY)";
+        $node{ap}->safe_psql('postgres', "$create; INSERT INTO $table VALUES (1); CREATE PUBLICATION $table FOR TABLE $table; GRANT SELECT ON $table TO collector");
+        $hub->($create);
+        $hub->("CREATE SUBSCRIPTION $table CONNECTION 'service=ap user=collector' PUBLICATION $table");
+    }
+    await_subscriptions($node{hub}, fourth => $node{ap}, fifth => $node{ap});
+    is($hub->('SELECT (SELECT count(*) FROM fourth), (SELECT count(*) FROM fifth)'), '1|1', 'all have copied');
 };
 
 subtest 'what is missing is found' => sub {
     my $compare = $page->block('missing');
     my $id = $hub->('SELECT max(id) FROM orders WHERE (timeshard_parse(id)).node_id = 2');
     $hub->("DELETE FROM orders WHERE id = $id");
-    like($page->run_sh($compare), qr/^\d+c\d+$/m, 'a row that is not there');
+    # Changed is the line of its minute, or deleted, where it was alone in that.
+    like($page->run_sh($compare), qr/^\d+[cd]\d+$/m, 'a row that is not there');
     $hub->("INSERT INTO orders VALUES ($id + 1, 'first')");
     like($page->run_sh($compare), qr/^\d+c\d+$/m, 'another in its place');
     $hub->("UPDATE orders SET id = $id WHERE id = $id + 1");
-    is($page->run_sh($compare), "nothing is missing\n", 'as it was');
+
+    # A row that has its ID before the first look, and arrives between the two.
+    my $open = TimeshardSession->new($node{eu});
+    $open->ask_ok("BEGIN;\nINSERT INTO orders (item) VALUES ('meanwhile')");
+    my $horizon = $page->run_sh($compare =~ s/^for.*/echo "\$horizon"/msr);
+    my $look = $compare =~ s/^horizon=.*/horizon=$horizon/mr;
+    $page->run_sh($look =~ s/eu hub/eu/r);
+    $open->ask_ok('COMMIT');
+    $open->finish;
+    $arrived->();
+    is($page->run_sh($look =~ s/eu hub/hub/r), "nothing is missing\n", 'as it was, beside a writer that goes on');
+};
+
+# Without the hub, us writes more than it may keep.
+subtest 'a slot that is lost' => sub {
+    my $others = $hub->('SELECT count(*) FROM orders WHERE (timeshard_parse(id)).node_id <> 1');
+    my $us = sub { $node{us}->safe_psql('postgres', $_[0]) };
+    $node{hub}->stop;
+    like($page->run_next('kept'), qr/^ from_us +\| f +\| reserved /m, 'what is kept for a hub that is not there');
+    my ($bound) = read_text("$FindBin::RealBin/../../doc/replication.md") =~ /`(max_slot_wal_keep_size) = '\d+GB'`/;
+    $us->("ALTER SYSTEM SET $bound = '1MB'");
+    reload_and_wait($node{us});
+    $us->("INSERT INTO orders (item) VALUES ('nobody hears of'); DELETE FROM orders WHERE id = (SELECT min(id) FROM orders)");
+    $us->('SELECT pg_switch_wal(); CHECKPOINT') for 1 .. 2;
+    is($us->('SELECT wal_status FROM pg_replication_slots'), 'lost', 'past the bound');
+    $us->("ALTER SYSTEM RESET $bound");
+    reload_and_wait($node{us});
+    my $offset = -s $node{hub}->logfile;
+    start_with_env($node{hub});
+    $node{hub}->wait_for_log(qr/ERROR: +could not start WAL streaming: .*"from_us"/, $offset);
+    $page->run_until('ahead');
+    $arrived->();
+    is($hub->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders WHERE (timeshard_parse(id)).node_id = 1'),
+        $us->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders'), 'filled anew, it has what us has');
+    is($hub->('SELECT count(*) FROM orders WHERE (timeshard_parse(id)).node_id <> 1'), $others, 'and of the others what it had');
 };
 
 subtest 'a clock that is ahead' => sub {
@@ -64,99 +119,6 @@ subtest 'a clock that is ahead' => sub {
     $session->finish;
     ok(eventually(sub { ($node{eu}->psql('postgres', 'SELECT timeshard_next_id()'))[0] == 0 }), 'until it has passed the last ID');
 };
-
-my $two_way = ManyServers->new('two-way.md', %where);
-
-subtest 'both ways, by the ID' => sub {
-    $two_way->run_until('both-ways-arrived');
-    my %both = (us => { customers_of_eu => $node{eu} }, eu => { customers_of_us => $node{us} });
-    my $settled = sub { await_subscriptions($node{$_}, %{ $both{$_} }) for qw(us eu us eu) };
-    $settled->();
-    $two_way->run_until('group');
-    my $names = sub { $node{ $_[0] }->safe_psql('postgres', q{SELECT string_agg(name, ', ' ORDER BY id) FROM customers}) };
-    is($names->('eu'), 'made in us, made in eu', 'the other side has the same');
-
-    # A row belongs to its maker.
-    $node{us}->safe_psql('postgres', q{UPDATE customers SET name = 'changed in us' WHERE name = 'made in us'});
-    $settled->();
-    is($names->($_), 'changed in us, made in eu', "changed where it was made, seen in $_") for qw(us eu);
-    $node{us}->safe_psql('postgres', q{UPDATE customers SET name = 'strange' WHERE name = 'made in eu'});
-    $settled->();
-    is($names->('us'), 'changed in us, strange', 'changed elsewhere, it is changed there');
-    is($names->('eu'), 'changed in us, made in eu', 'and nowhere else');
-    $node{eu}->safe_psql('postgres', q{DELETE FROM customers WHERE name = 'made in eu'});
-    $settled->();
-    is($names->('us'), 'changed in us', 'deleted where it was made');
-
-    # A third one, by the same steps.
-    my ($table, $publication, $options) = $two_way->block('both-ways') =~ /^(CREATE TABLE .*)\n.*\n(CREATE PUBLICATION .* = )1\)( WITH .*)?;$/m;
-    $node{ap}->safe_psql('postgres', "$table INSERT INTO customers (name) VALUES ('made in ap'); ${publication}3)" . ($options // ''));
-    for (qw(us eu))
-    {
-        $node{ap}->safe_psql('postgres', "CREATE SUBSCRIPTION customers_of_${_}_to_ap CONNECTION 'service=$_' PUBLICATION made_here");
-        $node{$_}->safe_psql('postgres', "CREATE SUBSCRIPTION customers_of_ap_to_$_ CONNECTION 'service=ap' PUBLICATION made_here");
-    }
-    $node{eu}->safe_psql('postgres', q{INSERT INTO customers (name) VALUES ('last')});
-    for my $from (qw(us eu ap))
-    {
-        for my $to (grep { $_ ne $from } qw(us eu ap))
-        {
-            my $name = "customers_of_$from" . ($from eq 'ap' || $to eq 'ap' ? "_to_$to" : '');
-            await_subscriptions($node{$to}, $name => $node{$from});
-        }
-    }
-    is($names->($_), 'changed in us, made in ap, last', "three of them: all is in $_") for qw(eu ap);
-
-    # Rows as another member of its group makes them, which has the number 11.
-    my $as_11 = sub { $node{us}->safe_psql('postgres', "INSERT INTO customers SELECT timeshard_next_id() | (10 << 12), '$_[0]'") };
-    $as_11->('not sent');
-    $settled->();
-    $two_way->run_until('origin-none');
-    $as_11->('of 11');
-    $settled->();
-    is($names->('eu'), 'changed in us, made in ap, last, of 11', 'a group sends what all of the numbers made that it names');
-
-    # TRUNCATE knows no filter, and would go to and fro for ever.
-    $node{eu}->safe_psql('postgres', 'TRUNCATE customers');
-    $node{eu}->safe_psql('postgres', q{INSERT INTO customers (name) VALUES ('anew')});
-    $settled->();
-    like($names->('us'), qr/^changed in us, .*, anew$/, 'a server that empties its table empties no other');
-    is(subscription_errors($node{$_}), 0, "no conflict in $_") for qw(us eu ap);
-};
-
-subtest 'both ways, by the origin' => sub {
-    if ($server_major < 16)
-    {
-        $two_way->skip_rest;
-        fails_with($node{eu}, q{CREATE SUBSCRIPTION s CONNECTION 'service=us' PUBLICATION made_here WITH (origin = none)},
-            qr/unrecognized subscription parameter: "origin"/, 'the page is right that there is no such option');
-        diag("The page's blocks with origin = none are not run: PostgreSQL $server_major has no such option.");
-        plan skip_all => "PostgreSQL $server_major has no origin = none, which came with 16";
-    }
-    my $settled = sub {
-        await_subscriptions($node{eu}, notes_of_us => $node{us});
-        await_subscriptions($node{us}, notes_of_eu => $node{eu});
-    };
-    $two_way->run_until('origin-none-write');
-    $settled->();
-    $two_way->run_until('origin-none-arrived');
-    $settled->();
-    $two_way->run_until;
-    my $bodies = sub { $node{ $_[0] }->safe_psql('postgres', q{SELECT string_agg(body, '; ' ORDER BY id) FROM notes}) };
-    is($bodies->('eu'), $bodies->('us'), 'both have the same');
-
-    # Of what is changed on both sides at a time, each has the other's.
-    $node{eu}->safe_psql('postgres', 'ALTER SUBSCRIPTION notes_of_us DISABLE');
-    $node{us}->safe_psql('postgres', 'ALTER SUBSCRIPTION notes_of_eu DISABLE');
-    $node{$_}->safe_psql('postgres', "UPDATE notes SET body = 'of $_' WHERE body = 'made in us'") for qw(us eu);
-    $node{eu}->safe_psql('postgres', 'ALTER SUBSCRIPTION notes_of_us ENABLE');
-    $node{us}->safe_psql('postgres', 'ALTER SUBSCRIPTION notes_of_eu ENABLE');
-    $settled->();
-    is($bodies->('us') =~ /of (\w\w)$/ ? $1 : '', 'eu', 'changed on both at a time: us has the value of eu');
-    is($bodies->('eu') =~ /of (\w\w)$/ ? $1 : '', 'us', 'and eu that of us');
-    is(subscription_errors($node{$_}), 0, "no conflict in $_") for qw(us eu);
-};
-$two_way->finish;
 
 subtest 'a writer that empties its table' => sub {
     my $before = $hub->('SELECT count(*) FROM orders');
@@ -180,13 +142,16 @@ subtest 'the same ID from two writers' => sub {
     $hub->("ALTER SUBSCRIPTION from_eu SKIP (lsn = '$lsn')");
     $node{eu}->safe_psql('postgres', "INSERT INTO orders (item) VALUES ('anew')");
     $arrived->();
-    is($hub->(qq{SELECT string_agg(item, ', ' ORDER BY id) FROM orders WHERE id >= $id}), 'from us, anew', 'skipped, it goes on');
+    my $rows = sub { $hub->(qq{SELECT string_agg(item, ', ' ORDER BY id) FROM orders WHERE id >= $id}) };
+    is($rows->(), 'from us, anew', 'skipped, it goes on');
+    # The trap: what eu does with its row happens to that of us.
+    $node{eu}->safe_psql('postgres', "UPDATE orders SET item = 'of eu' WHERE id = $id");
+    $arrived->();
+    is($rows->(), 'of eu, anew', 'what eu changes in its row, the row of us gets');
+    $node{eu}->safe_psql('postgres', "DELETE FROM orders WHERE id = $id");
+    $arrived->();
+    is($rows->(), 'anew', 'deleted in eu, the row of us is gone');
 };
 
-for my $name (qw(us eu hub))
-{
-    my $subscriptions = $node{$name}->safe_psql('postgres', 'SELECT subname FROM pg_subscription');
-    $node{$name}->safe_psql('postgres', "DROP SUBSCRIPTION $_") for split /\n/, $subscriptions;
-}
-$_->stop for values %node;
+$_->stop('immediate') for values %node;
 done_testing();

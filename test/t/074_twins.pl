@@ -1,45 +1,22 @@
 # doc/twins.md on servers that are configured alike: found from a comparison of
 # timeshard_config() over a list of servers (down, mute, standbys and strangers among
-# them), also by a role that is no superuser; found by a subscriber of both and in
-# their tables; repaired. And whether two configurations can meet, by what the query
-# says and by the IDs that two servers really make, on clocks that stand still.
+# them), also by a role that is no superuser. And whether two configurations can meet,
+# by what the query says and by the IDs that two servers really make, on clocks that
+# stand still. What to do then is in 074_twins_repair.pl.
 use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
 use IO::Socket::UNIX;
-use ManyServers qw($taken_key);
-use PageSteps;
-use POSIX qw(strftime);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 use Timeshard;
-use TimeshardSession;
+use Twins;
 
-my @alike = (clock => 1, create => 0, init => [ allows_streaming => 'logical' ], conf => "timeshard.node_id = 298\nautovacuum = off\n");
-my $one = new_cluster('one', @alike);
-my $two = new_cluster('two', @alike);
-# Has no node ID but its address's.
-my $hub = new_cluster('hub', create => 0, conf => 'autovacuum = off');
-$hub->safe_psql('postgres', "CREATE DATABASE $_") for 'fleet', 'collected';
-my $steps = PageSteps->new('twins.md', $hub, 'fleet');
-
-sub hub { return $hub->safe_psql('fleet', $_[0]) }
-sub one { return $one->safe_psql('twin_1', $_[0]) }
-sub two { return $two->safe_psql('twin_2', $_[0]) }
-
-# What the page's view finds now; '' is nothing.
-my $look = "SELECT concat_ws(' ', server, other, finding) FROM findings WHERE server ~ '%1\$s' AND coalesce(other, server) ~ '%1\$s' ORDER BY 1";
-sub findings
-{
-    my ($servers, @psql) = @_;
-    my $compare = $steps->text('compare') =~ s/^SELECT server,.*//msr;
-    my ($rc, $out) = $hub->psql('fleet', $compare . sprintf($look, $servers // ''), on_error_stop => 0, extra_params => \@psql);
-    return $out;
-}
+my ($one, $two, $hub, $steps) = start_twins();
 
 sub add_server
 {
@@ -57,20 +34,8 @@ sub address
 }
 
 subtest 'compared beforehand' => sub {
-    $steps->run('addresses', sub {
-        for my $n (1, 2)
-        {
-            my %at = address($n == 1 ? $one : $two);
-            s/(host_$n) :HOST/$1 $at{host}/;
-            s/(port_$n) :PORT/$1 $at{port}/;
-        }
-        return $_;
-    });
-    $steps->run($_) for 'list', 'databases';
-    $steps->run('ask');
     is($steps->run('compare'), "db1|298|configuration|10|1702385533000|f|\ndb2|298|configuration|10|1702385533000|f|\ndb3||||||could not establish connection",
         'each server has a row');
-    $steps->run('findings');
     is(findings(), "db1 db2 same node ID\ndb3 no answer: could not establish connection", 'two alike, one down');
     like(hub(q(SELECT error FROM fleet WHERE server = 'db3')), qr/^could not establish connection: connection to server .* failed: /, 'with the whole reason');
 };
@@ -144,101 +109,6 @@ subtest 'not by a superuser' => sub {
     $steps->run('made-up-servers');
 };
 
-# Both clocks stand still at this moment, in seconds since 1970.
-sub stand_still
-{
-    my ($moment, $later) = @_;
-    set_clock($one, strftime('%Y-%m-%d %H:%M:%S', localtime $moment));
-    set_clock($two, strftime('%Y-%m-%d %H:%M:%S', localtime $moment + ($later // 0)));
-    return;
-}
-
-sub run_on
-{
-    set_clock($_, '+0') for $one, $two;
-    return;
-}
-
-my $conflicts = 'SELECT coalesce(sum(apply_error_count), 0) FROM pg_stat_subscription_stats';
-my %environment = map { $_->[0] => sprintf 'host=%s port=%s dbname=%s', $_->[1]->host, $_->[1]->port, $_->[2] }
-  [ COLLECTOR => $hub, 'collected' ], [ DB1 => $one, 'twin_1' ], [ DB2 => $two, 'twin_2' ];
-
-subtest 'in the data' => sub {
-    $hub->safe_psql('collected', 'CREATE TABLE orders (id bigint PRIMARY KEY, item text)');
-    $_->('CREATE PUBLICATION orders FOR TABLE orders') for \&one, \&two;
-    $hub->safe_psql('collected', "CREATE SUBSCRIPTION from_$_ CONNECTION '" . $environment{"DB$_"} . "' PUBLICATION orders") for 1, 2;
-    $hub->wait_for_subscription_sync($one, 'from_1', 'collected');
-    $hub->wait_for_subscription_sync($two, 'from_2', 'collected');
-
-    # Each ID in a millisecond of its own.
-    for my $n (1 .. 5)
-    {
-        one("INSERT INTO orders (item) VALUES ('lamp now $n')");
-        two("INSERT INTO orders (item) VALUES ('chair now $n')");
-    }
-    $_->wait_for_catchup($_ == $one ? 'from_1' : 'from_2') for $one, $two;
-    is($hub->safe_psql('collected', 'SELECT count(*) FROM orders'), 10, 'a subscriber has the rows of both, as long as all goes well');
-    is($hub->safe_psql('collected', $conflicts), 0, 'without a conflict');
-
-    my $moment = int(time) + 4;
-    stand_still($moment);
-    one(q(INSERT INTO orders (item) SELECT 'lamp at once ' || n FROM generate_series(1, 3) AS n));
-    two(q(WITH o AS (INSERT INTO orders (item) SELECT 'chair at once ' || n FROM generate_series(1, 4) AS n RETURNING id)
-          INSERT INTO payments SELECT id, 30 FROM o));
-    run_on();
-    ok($hub->poll_query_until('collected', "SELECT ($conflicts) > 0"), 'then the subscriber counts errors');
-    like(log_of($hub), $taken_key, 'of a key that is taken');
-
-    $steps->run('made-up-rows');
-    my ($node, $lamps, $chairs, $changes, $common) = split /\|/, $steps->run('side-by-side');
-    is("$node $lamps $chairs $common", '298 28 19 8', 'side by side: all of one node, the IDs in common');
-    # Of the rows made up; of five and five in turn; of three and four at once.
-    is($changes, 19 + 9 + 6, 'to and fro');
-
-    # The same query over a number that has changed hands.
-    my ($query) = $steps->text('side-by-side') =~ /(SELECT node.*)/s;
-    hub(q(CREATE SCHEMA moved; CREATE VIEW moved.one AS SELECT id FROM one.orders WHERE item LIKE 'lamp now%';
-          CREATE VIEW moved.two AS SELECT id FROM two.orders WHERE item LIKE 'chair at once%'));
-    is(hub($query =~ s/(one|two)\.orders/moved.$1/gr), '298|5|4|1|0', 'changes hands once, with nothing in common');
-};
-
-subtest 'repaired' => sub {
-    my $least = two('SELECT max(id) FROM orders');
-    configure($two, 'timeshard.node_id = 299');
-    reload_and_wait($two);
-    is(findings(), "db1 db2 same node ID\ndb2 compare again after its restart\ndb3 no answer: could not establish connection", 'reloaded: nothing is repaired yet');
-    restart_with_env($two);
-    is(findings('^(db1|db2)$'), '', 'restarted: no finding');
-    is(two('SELECT node_id FROM timeshard_config()'), 299, 'by its new number');
-
-    set_clock($two, '-1h');
-    fails_with($two, 'INSERT INTO orders DEFAULT VALUES', qr/55000: clock is \d+\.\d+ s behind what earlier runs of this server reserved/, 'the floor holds for the new number', dbname => 'twin_2');
-    set_clock($two, '+0');
-    ok(eventually(sub { ($two->psql('twin_2', q(INSERT INTO orders (item) VALUES ('new'))))[0] == 0 }), 'with the clock right it goes on');
-    cmp_ok(two(q(SELECT id FROM orders WHERE item = 'new')), '>', $least, 'above all that it has made');
-
-    my $content = q(SELECT string_agg(concat_ws(' ', timeshard_time(id), item, amount), ', ' ORDER BY timeshard_time(id), item, amount)
-        FROM orders AS o LEFT JOIN payments AS p ON p.order_id = o.id);
-    my $was = two($content);
-    my $others = two("SELECT md5(string_agg(id::text, ' ' ORDER BY id)) FROM orders WHERE item ~ 'now|new'");
-    is($steps->run('referrers'), 'payments|payments_order_id_fkey', 'what refers to them');
-    is($steps->run('rekey'), 0, 'then no ID is in common');
-    is(two($content), $was, 'rows, references and times as they were');
-    is(two("SELECT md5(string_agg(id::text, ' ' ORDER BY id)) FROM orders WHERE item ~ 'now|new'"), $others, 'the other rows untouched');
-    is(two('SELECT count(*), bool_and((timeshard_parse(new_id)).node_id = 299 AND (timeshard_parse(old_id)).node_id = 298) FROM rekeyed JOIN orders ON id = new_id'), '8|t', 'the new number in the new keys');
-    is(two(q(SELECT condeferrable FROM pg_constraint WHERE conname = 'payments_order_id_fkey')), 'f', 'the foreign key as it was');
-
-    local %ENV = (%ENV, %environment);
-    command_ok([ 'sh', '-euc', $steps->text('collector') ], 'the subscriber is filled anew');
-    ok(eventually(sub { ($one->psql('twin_1', q(INSERT INTO orders (item) VALUES ('newest'))))[0] == 0 }), 'the first server goes on too');
-    two(q(INSERT INTO orders (item) VALUES ('newest')));
-    my $all = one('SELECT count(*) FROM orders') + two('SELECT count(*) FROM orders');
-    ok($hub->poll_query_until('collected', "SELECT count(*) = $all FROM orders"), 'and has the rows of both');
-    is($hub->safe_psql('collected', $conflicts), 0, 'without a conflict');
-    is($hub->safe_psql('collected', "SELECT count(*) FROM orders WHERE item LIKE 'lamp%'"), one(q(SELECT count(*) FROM orders WHERE item LIKE 'lamp%')), 'the first with its own');
-    $hub->safe_psql('collected', "DROP SUBSCRIPTION $_") for 'from_1', 'from_2';
-};
-
 my $epoch = 1702385533000;
 subtest 'which configurations can meet' => sub {
     my $moment = int(time) + 20;
@@ -279,7 +149,7 @@ subtest 'which configurations can meet' => sub {
     cmp_ok(scalar keys %found, '>', 20, 'and some do');
 };
 
-is(join(' ', $steps->left_out), '', 'all of the page has been run');
+is(join(' ', $steps->left_out), 'collector made-up-rows referrers rekey side-by-side', 'all of the page has been run, but for what 074_twins_repair.pl runs');
 $steps->finish;
 $_->stop('immediate') for $hub, $one, $two;
 done_testing();

@@ -19,10 +19,17 @@ use Test::More;
 use Time::HiRes qw(usleep);
 use TimeshardSession;
 
-our @EXPORT = qw(write_services await_subscriptions last_error subscription_errors $taken_key);
+our @EXPORT = qw(configurations write_services await_subscriptions last_error subscription_errors $taken_key);
 
 # What a subscriber logs of an ID that it has already; 18 words it anew.
 our $taken_key = qr/duplicate key value violates unique constraint "orders_pkey"|conflict=insert_exists/;
+
+# What the page doc/NAME has servers put into their postgresql.conf, block by block.
+sub configurations
+{
+    my ($name) = @_;
+    return map { $_->{text} } grep { $_->{info} eq 'postgresql.conf' } blocks_of(read_text("$FindBin::RealBin/../../doc/$name"));
+}
 
 # A service file for these nodes: name => node, or => [nodes], of which a
 # connection takes the one that can be written to. Names it in the environment,
@@ -139,7 +146,7 @@ sub run_sh
 {
     my ($self, $text) = @_;
     my $output = '';
-    local %ENV = (%ENV, PGTZ => 'UTC', %{ $self->{env} // {} });
+    local %ENV = (%ENV, %{ $self->{env} // {} });
     my $ok = IPC::Run::run([ 'sh', '-euc', "cd '$self->{folder}'\n$text" ], '<', \undef, '>&', \$output);
     $output .= "ERROR: exit code $?\n" unless $ok;
     return $output;
