@@ -81,7 +81,7 @@ for name in coordinator worker_a worker_b; do
   port=${ports%% *}
   ports=${ports#* }
   echo "$port" >"$work/$name.port"
-  as_user "$bindir/initdb" -D "$work/$name" -A trust -U postgres -N >"$work/$name.initdb"
+  as_user "$bindir/initdb" -D "$work/$name" -A trust -N >"$work/$name.initdb"
   # Citus has to be the first.
   cat >>"$work/$name/postgresql.conf" <<CONF
 shared_preload_libraries = 'citus, timeshard'

@@ -160,6 +160,15 @@ subtest 'tables agree with the server' => sub {
     }
 };
 
+# Such as FIGURES, for what a run is to fill in.
+subtest 'no placeholder is left' => sub {
+    for my $name (sort keys %page)
+    {
+        my $prose = $page{$name} =~ s/^```.*?^```$//gmsr;
+        unlike($prose, qr/^[A-Z_]{4,}$/m, $name);
+    }
+};
+
 subtest 'the errors of limits.md are in the sources' => sub {
     my $sources = join "\n", map { read_text($_) } glob "$root/src/pg/*.cpp";
     $sources =~ s/"\s*\n\s*"//g;
