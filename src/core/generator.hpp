@@ -128,7 +128,8 @@ constexpr std::uint64_t FirstOf(const Step &step)
 /// clock behind is measured in ns, because two processors' clocks can differ by
 /// a few around a tick, which is no fault. The limit, never above
 /// kMaxOffset + 1, is looked at for a new millisecond only: the one that an ID
-/// is already in was below it.
+/// is already in was below it. (While nothing has been issued that is the epoch's own,
+/// before which no ID can have been.)
 ///
 /// `wanted` (1 or more) IDs in a row are taken, or as many as the millisecond has
 /// left; then `word` is the last of them, and FirstOf(step) the first.

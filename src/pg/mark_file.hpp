@@ -5,7 +5,7 @@
 #include <cstdint>
 
 /// The file of the durable mark, in the data directory. Whoever writes it holds
-/// the shared state's lock. Errors are the caller's: all functions raise them.
+/// the shared state's lock. A failed write or sync is an error, but for the copy's.
 namespace timeshard::pg {
 
 /// What stands in the file.

@@ -58,7 +58,8 @@ bool Reads(Node *node, void *context)
     return query_tree_walker(query, timeshard::pg::AsServersWalker(Reads), context, 0);
 }
 
-/// Warns once a statement: the planner simplifies a call more than once.
+/// Warns once for each message of the client: the planner simplifies a call more than
+/// once.
 void WarnOfOneStatement(const SupportRequestSimplify *request)
 {
     static TimestampTz warned_at = 0;
