@@ -216,9 +216,11 @@ set_clock($original, '+0');
 ok($writers->await_progress, "$name: all sessions are served");
 warns($original, 0, "$name: written over, it is the same file");
 
-# The same by the usual way of restoring, which replaces the file.
+# The same by the usual way of restoring, which replaces the file. (Were the old one
+# removed first, the new one could get its inode, and pass for it.)
 $original->stop;
-system_or_bail('cp', '--remove-destination', $file, mark_path($original));
+system_or_bail('cp', $file, mark_path($original) . '.new');
+rename mark_path($original) . '.new', mark_path($original) or die "cannot rename: $!";
 start_with_env($original);
 ok($writers->await_progress, "$name, replaced: all sessions are served");
 warns($original, 1, "$name, replaced");
