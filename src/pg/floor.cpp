@@ -150,6 +150,7 @@ void RefuseFloor(const Floor &floor, const MarkReading &mark, const Identity &id
                "CHECKPOINT.";
     } else if (floor.source == FloorSource::kReplay) {
         behind = "the last commit that was replayed";
+        hint = "Set the server's clock right. If it is right, the old primary's was ahead.";
     } else if (floor.source == FloorSource::kPrepared) {
         behind = "a prepared transaction";
     }

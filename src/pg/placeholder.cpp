@@ -11,17 +11,18 @@ namespace {
 {
     const bool by_session = placeholder.reset_source <= PGC_S_ARGV;
     const bool by_client = placeholder.reset_source == PGC_S_CLIENT;
-    ereport(ERROR, (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
-                    errmsg("parameter \"%s\" can only be set in the server's configuration", name),
-                    by_session  ? errdetail("This session, or a function's SET clause, has set it.")
-                    : by_client ? errdetail("The options of this connection have set it.")
-                                : errdetail("It is stored for the role or the database."),
-                    by_session ? errhint("Use RESET %s.", name)
-                    : by_client
-                        ? errhint("Remove it from the connection's options and connect again.")
-                        : errhint("Have a superuser run ALTER ROLE or ALTER DATABASE ... RESET %s, "
-                                  "and connect again.",
-                                  name)));
+    ereport(ERROR,
+            (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
+             errmsg("parameter \"%s\" can only be set in the server's configuration", name),
+             by_session  ? errdetail("This session, or a function's SET clause, has set it.")
+             : by_client ? errdetail("The options of this connection have set it.")
+                         : errdetail("It is stored for the role or the database."),
+             by_session ? errhint("Use RESET %s.", name)
+             : by_client
+                 ? errhint("Remove it from the connection's options and connect again.")
+                 : errhint("Have a superuser run ALTER ROLE ..., ALTER DATABASE ... or ALTER "
+                           "ROLE ... IN DATABASE ... RESET %s, and connect again.",
+                           name)));
     pg_unreachable();
 }
 

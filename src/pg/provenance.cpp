@@ -45,16 +45,26 @@ bool IsNodeIdLost(const MarkRecord &record, const Identity &identity)
     return record.node_id_derived == 0 && identity.configured_node_id < 0;
 }
 
-void RefuseLostNodeId(const MarkRecord &record, const Identity &identity)
+void RefuseLostNodeId(const MarkReading &mark, const Identity &identity)
 {
+    const int last = mark.record.node_id;
     ereport(ERROR,
             (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("the configured node ID has been lost"),
-             errdetail("This server last issued IDs as node %d, by its configuration or "
-                       "environment. Now neither names a node ID, and its address would give %d.",
-                       record.node_id, identity.node_id),
-             errhint("Set timeshard.node_id to %d, or to another number that no other server has, "
-                     "and restart the server.",
-                     record.node_id)));
+             mark.same_file
+                 ? errdetail("This server last issued IDs as node %d, by its configuration or "
+                             "environment. Now neither names a node ID, and its address would "
+                             "give %d.",
+                             last, identity.node_id)
+                 : errdetail("The data directory is a copy of one in which IDs were issued as "
+                             "node %d, by a configured number. Now none is configured, and the "
+                             "address would give %d.",
+                             last, identity.node_id),
+             mark.same_file
+                 ? errhint("Set timeshard.node_id to %d, or to another number that no other server "
+                           "has, and restart the server.",
+                           last)
+                 : errhint("Set timeshard.node_id to this server's own number, which no other "
+                           "server has, and restart the server.")));
     pg_unreachable();
 }
 

@@ -16,8 +16,9 @@ bool LayoutDiffers(const MarkRecord &record, const Identity &identity);
 /// may be another server's.
 bool IsNodeIdLost(const MarkRecord &record, const Identity &identity);
 
-/// Raises the error for that.
-[[noreturn]] void RefuseLostNodeId(const MarkRecord &record, const Identity &identity);
+/// Raises the error for that. The number that `mark` names is this server's own only
+/// if it stands in the file that it was written to; in a copy it is the original's.
+[[noreturn]] void RefuseLostNodeId(const MarkReading &mark, const Identity &identity);
 
 /// Tells the log of a changed node ID or layout, and warns when the data
 /// directory is a copy that goes on with the node ID of the original.

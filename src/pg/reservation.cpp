@@ -120,7 +120,7 @@ bool MayStart(const MarkReading &mark, const Identity &identity, const Floor &fl
     if (mark.state == MarkState::kDamaged)
         RefuseDamagedMark(mark);
     if (mark.state == MarkState::kSound && IsNodeIdLost(mark.record, identity))
-        RefuseLostNodeId(mark.record, identity);
+        RefuseLostNodeId(mark, identity);
     state.counters.clock_refusals.fetch_add(1);
     if (now < 0)
         RefuseBeforeEpoch(identity.custom_epoch);

@@ -196,6 +196,15 @@ for my $case ([ 'standby', 0, 0 ], [ 'standby_restarted', 1, 1 ])
     start_with_env($twin);
     warns($twin, 1, "$who: a cold copy of it");
     $twin->stop;
+
+    # One without a number: what the mark names is the original's.
+    my $lost = cluster_from($standby, "${who}_lost", 'cp', '-a');
+    $lost->append_conf('postgresql.conf', 'timeshard.node_id = -1');
+    start_with_env($lost);
+    fails_with($lost, $next, qr/ERROR:  F0000: the configured node ID has been lost
+DETAIL:  The data directory is a copy of one in which IDs were issued as node 31, by a configured number\. .*
+HINT:  Set timeshard\.node_id to this server's own number, which no other server has, and restart the server\./, "$who: a copy without a number");
+    $lost->stop;
 }
 
 # The original's own file put back from a backup: an older generation. That the
