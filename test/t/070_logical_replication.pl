@@ -112,11 +112,15 @@ subtest 'a slot that is lost' => sub {
     my $offset = -s $node{hub}->logfile;
     start_with_env($node{hub});
     $node{hub}->wait_for_log(qr/ERROR: +could not start WAL streaming: .*"from_us"/, $offset);
+    # What the hub itself has written about orders.
+    $hub->(q{CREATE TABLE notes (order_id bigint REFERENCES orders ON DELETE CASCADE);
+        INSERT INTO notes SELECT max(id) FROM orders WHERE (timeshard_parse(id)).node_id = 1});
     $page->run_until('ahead');
     $arrived->();
     is($hub->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders WHERE (timeshard_parse(id)).node_id = 1'),
         $us->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders'), 'filled anew, it has what us has');
     is($hub->('SELECT count(*) FROM orders WHERE (timeshard_parse(id)).node_id <> 1'), $others, 'and of the others what it had');
+    is($hub->('SELECT count(*) FROM notes JOIN orders ON id = order_id'), 1, 'and what refers to the rows');
 };
 
 subtest 'a clock that is ahead' => sub {
