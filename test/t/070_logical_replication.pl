@@ -148,6 +148,25 @@ subtest 'a writer that empties its table' => sub {
     is($hub->('SELECT count(*) FROM orders'), $before + 1, 'empties no other');
 };
 
+# What the page says of keys from before: 5000 reads as one of node 1.
+subtest 'a key that Timeshard has not made' => sub {
+    my $old = sub { $hub->('SELECT count(*) FROM orders WHERE id = 5000') };
+    $node{eu}->safe_psql('postgres', q{INSERT INTO orders VALUES (5000, 'from before')});
+    $arrived->();
+    is($old->(), 1, 'of eu');
+    $hub->($page->block('refill'));
+    $arrived->();
+    is($old->(), 0, 'is lost when us is copied anew');
+    is($by_hand->(), "nothing is missing\n", 'and not found to be missing');
+    my @create = $page->block('hub') =~ /^(CREATE SUBSCRIPTION .*)$/mg;
+    my ($empty) = $page->block('refill') =~ /^(BEGIN;.*?COMMIT;)$/ms;
+    $hub->(join "\n", (map { "DROP SUBSCRIPTION $_;" } sort keys %from), $empty =~ s/ WHERE.*?;/;/sr, @create);
+    $arrived->();
+    my $all = 0;
+    $all += $_->safe_psql('postgres', 'SELECT count(*) FROM orders') for values %from;
+    is($old->() . ' ' . $hub->('SELECT count(*) FROM orders'), "1 $all", 'filled anew from all, it has all');
+};
+
 # What the page says of servers that are configured alike, and of sequences.
 subtest 'the same ID from two writers' => sub {
     my $id = $hub->('SELECT timeshard_next_id()');
