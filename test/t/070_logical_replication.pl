@@ -15,14 +15,15 @@ use Test::More;
 use Timeshard;
 use TimeshardSession;
 
-# Configured as the page has it, and in time zones of their own.
+# Configured as the page has it, with time zones and a date style of their own.
 my ($writer, $collector) = configurations('replication.md');
 my %number = (us => 1, eu => 2, ap => 3);
 my %conf = (hub => $collector, map { $_ => $writer =~ s/(node_id = )1/$1$number{$_}/r } keys %number);
 my %zone = (hub => 'UTC', us => 'America/New_York', eu => 'Europe/Paris', ap => 'Asia/Kolkata');
+my %date = (eu => 'sql, dmy');
 my %node = map {
     $_ => new_cluster($_, start => 0, clock => $_ eq 'eu', init => [ allows_streaming => 1 ],
-        conf => "$conf{$_}timezone = '$zone{$_}'\nwal_retrieve_retry_interval = '200ms'\n")
+        conf => "$conf{$_}timezone = '$zone{$_}'\ndatestyle = '@{[ $date{$_} // 'iso' ]}'\nwal_retrieve_retry_interval = '200ms'\n")
 } keys %conf;
 write_services($node{us}->basedir . '/pg_service.conf', %node);
 start_with_env($_) for values %node;
@@ -32,6 +33,8 @@ my $page = ManyServers->new('replication.md', %where);
 my %from = map { ("from_$_" => $node{$_}) } qw(us eu ap);
 my $arrived = sub { await_subscriptions($node{hub}, %from) };
 my $hub = sub { $node{hub}->safe_psql('postgres', $_[0]) };
+# Compares as a reader's shell does, which goes on after what fails.
+my $by_hand = sub { $page->run_sh("set +eu\n" . ($_[0] // $page->block('missing'))) };
 
 subtest 'three writers into one table' => sub {
     $page->run_until('copied');
@@ -70,13 +73,23 @@ subtest 'what is missing is found' => sub {
     # A row that has its ID before the first look, and arrives between the two.
     my $open = TimeshardSession->new($node{eu});
     $open->ask_ok("BEGIN;\nINSERT INTO orders (item) VALUES ('meanwhile')");
-    my $horizon = $page->run_sh($compare =~ s/^for.*/echo "\$horizon"/msr);
-    my $look = $compare =~ s/^horizon=.*/horizon=$horizon/mr;
+    my $horizon = $page->run_sh($compare =~ s/^for.*/echo "\$horizon")/msr);
+    my $look = $compare =~ s/horizon=\K.*/$horizon/r;
     $page->run_sh($look =~ s/eu hub/eu/r);
     $open->ask_ok('COMMIT');
     $open->finish;
     $arrived->();
     is($page->run_sh($look =~ s/eu hub/hub/r), "nothing is missing\n", 'as it was, beside a writer that goes on');
+
+    is($by_hand->(), "nothing is missing\n", 'by hand');
+    my $nothing = $by_hand->($compare =~ s/node_id = 2/node_id = 5/r);
+    is($nothing =~ s/^ERROR: exit code \d+\n//r, '', 'not said of a node that has no rows');
+    set_clock($node{eu}, '-10s');
+    my $refused = $by_hand->();
+    set_clock($node{eu}, '+0');
+    like($refused, qr/clock is .* behind/, 'a writer that refuses');
+    unlike($refused, qr/nothing is missing|syntax error/, 'ends it');
+    ok(eventually(sub { $by_hand->() eq "nothing is missing\n" }), 'until it answers');
 };
 
 # Without the hub, us writes more than it may keep.
@@ -84,6 +97,9 @@ subtest 'a slot that is lost' => sub {
     my $others = $hub->('SELECT count(*) FROM orders WHERE (timeshard_parse(id)).node_id <> 1');
     my $us = sub { $node{us}->safe_psql('postgres', $_[0]) };
     $node{hub}->stop;
+    my $down = $by_hand->();
+    like($down, qr/connection to server .* failed/, 'a server that is down');
+    unlike($down, qr/nothing is missing/, 'is not compared with what it said before');
     like($page->run_next('kept'), qr/^ from_us +\| f +\| reserved /m, 'what is kept for a hub that is not there');
     my ($bound) = read_text("$FindBin::RealBin/../../doc/replication.md") =~ /`(max_slot_wal_keep_size) = '\d+GB'`/;
     $us->("ALTER SYSTEM SET $bound = '1MB'");
@@ -96,11 +112,15 @@ subtest 'a slot that is lost' => sub {
     my $offset = -s $node{hub}->logfile;
     start_with_env($node{hub});
     $node{hub}->wait_for_log(qr/ERROR: +could not start WAL streaming: .*"from_us"/, $offset);
+    # What the hub itself has written about orders.
+    $hub->(q{CREATE TABLE notes (order_id bigint REFERENCES orders ON DELETE CASCADE);
+        INSERT INTO notes SELECT max(id) FROM orders WHERE (timeshard_parse(id)).node_id = 1});
     $page->run_until('ahead');
     $arrived->();
     is($hub->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders WHERE (timeshard_parse(id)).node_id = 1'),
         $us->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders'), 'filled anew, it has what us has');
     is($hub->('SELECT count(*) FROM orders WHERE (timeshard_parse(id)).node_id <> 1'), $others, 'and of the others what it had');
+    is($hub->('SELECT count(*) FROM notes JOIN orders ON id = order_id'), 1, 'and what refers to the rows');
 };
 
 subtest 'a clock that is ahead' => sub {
@@ -126,6 +146,25 @@ subtest 'a writer that empties its table' => sub {
     $node{ap}->safe_psql('postgres', q{INSERT INTO orders (item) VALUES ('after')});
     $arrived->();
     is($hub->('SELECT count(*) FROM orders'), $before + 1, 'empties no other');
+};
+
+# What the page says of keys from before: 5000 reads as one of node 1.
+subtest 'a key that Timeshard has not made' => sub {
+    my $old = sub { $hub->('SELECT count(*) FROM orders WHERE id = 5000') };
+    $node{eu}->safe_psql('postgres', q{INSERT INTO orders VALUES (5000, 'from before')});
+    $arrived->();
+    is($old->(), 1, 'of eu');
+    $hub->($page->block('refill'));
+    $arrived->();
+    is($old->(), 0, 'is lost when us is copied anew');
+    is($by_hand->(), "nothing is missing\n", 'and not found to be missing');
+    my @create = $page->block('hub') =~ /^(CREATE SUBSCRIPTION .*)$/mg;
+    my ($empty) = $page->block('refill') =~ /^(BEGIN;.*?COMMIT;)$/ms;
+    $hub->(join "\n", (map { "DROP SUBSCRIPTION $_;" } sort keys %from), $empty =~ s/ WHERE.*?;/;/sr, @create);
+    $arrived->();
+    my $all = 0;
+    $all += $_->safe_psql('postgres', 'SELECT count(*) FROM orders') for values %from;
+    is($old->() . ' ' . $hub->('SELECT count(*) FROM orders'), "1 $all", 'filled anew from all, it has all');
 };
 
 # What the page says of servers that are configured alike, and of sequences.

@@ -89,6 +89,26 @@ subtest 'both ways, by the ID' => sub {
 
 # To a standby that lacks the last that us has written, and applied.
 subtest 'a group fails over' => sub {
+    # What eu says of rows of us, which goes with them.
+    $_->safe_psql('postgres', 'CREATE TABLE remarks (id bigint PRIMARY KEY DEFAULT timeshard_next_id(), '
+          . 'customer bigint NOT NULL REFERENCES customers ON DELETE CASCADE)') for values %node;
+    for (qw(us eu))
+    {
+        my $ids = $_ eq 'us' ? 'IN (1, 11)' : '= 2';
+        $node{$_}->safe_psql('postgres', "ALTER PUBLICATION made_here ADD TABLE remarks WHERE ((id >> 12) & 1023 $ids)");
+    }
+    $node{us}->safe_psql('postgres', 'ALTER SUBSCRIPTION customers_of_eu REFRESH PUBLICATION');
+    $node{eu}->safe_psql('postgres', 'ALTER SUBSCRIPTION customers_of_us REFRESH PUBLICATION');
+    my $remark = sub { $node{eu}->safe_psql('postgres', "INSERT INTO remarks (customer) SELECT id FROM customers WHERE name = '$_[0]'") };
+    my $remarks = sub {
+        $node{ $_[0] }->safe_psql('postgres',
+            q{SELECT string_agg(coalesce(name, 'nobody'), ', ' ORDER BY r.id) FROM remarks AS r LEFT JOIN customers AS c ON c.id = customer});
+    };
+    $insert->(us => 'of us');
+    $settled->();
+    $remark->('of us');
+    $settled->();
+
     $node{us}->backup('backup', backup_options => ['--checkpoint=fast']);
     my $next = PostgreSQL::Test::Cluster->new('next');
     $next->init_from_backup($node{us}, 'backup', has_streaming => 1);
@@ -97,6 +117,7 @@ subtest 'a group fails over' => sub {
     $insert->(us => 'lost with us');
     $insert->(eu => 'late of eu');
     $settled->();
+    is($remarks->($_), 'of us', "$_ has what eu says") for qw(us eu);
     my $offset = -s $node{eu}->logfile;
     $node{us}->stop('immediate');
     $node{us} = $next;
@@ -105,19 +126,27 @@ subtest 'a group fails over' => sub {
     $next->promote;
     $next->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'not promoted';
     $node{eu}->wait_for_log(qr/replication slot "customers_of_us" does not exist/, $offset);
+    $remark->('lost with us');
     $insert->(us => 'of the next');
 
     $two_way->run_until('origin-none');
     $settled->();
-    is($names->('eu'), 'changed in us, not sent, of 11, anew, late of eu, of the next', 'eu has what the new primary has, and nothing that it lost');
+    is($names->('eu'), 'changed in us, not sent, of 11, anew, of us, late of eu, of the next', 'eu has what the new primary has, and nothing that it lost');
     is($names->('us'), "$before, of the next", 'which lacks what the old one had confirmed');
+    is($remarks->('eu'), 'of us, nobody', 'what eu says of them is there, also of the one that is lost');
+    is($remarks->('us'), 'of us, nobody', 'and its deletion is not sent');
+    my $set = 'session_replication_role';
+    $node{eu}->safe_psql('postgres', "CREATE ROLE mender; GRANT SET ON PARAMETER $set TO mender");
+    is($node{eu}->safe_psql('postgres', "SET ROLE mender; SET $set = replica; SHOW $set"), 'replica', 'which takes no superuser');
 
     # The same in us, where the slot is there.
     my %other = (us => 'eu', eu => 'us');
     my $anew = $two_way->block('after-failover') =~ s/^ALTER.*\n//mgr =~ s/(service=|_of_)(us|eu)/$1$other{$2}/gr;
-    $two_way->ask($anew =~ s/IN \(1, 11\)/= 2/r);
+    $anew =~ s/^(DELETE FROM )customers(.*)IN .*/$1customers$2= 2;\n$1remarks$2= 2;/m;
+    $two_way->ask($anew);
     $settled->();
-    is($names->('us'), 'changed in us, made in ap, not sent, of 11, anew, late of eu, of the next', 'until it is copied anew there too');
+    is($remarks->('us'), 'of us, nobody', 'in each table of the publication');
+    is($names->('us'), 'changed in us, made in ap, not sent, of 11, anew, of us, late of eu, of the next', 'until it is copied anew there too');
 };
 
 # What the page says of writes before there are subscriptions.

@@ -101,6 +101,9 @@ subtest 'repaired' => sub {
     # And one that the second has deleted while its subscription stood still.
     my $gone = $hub->safe_psql('collected', q(SELECT max(id) FROM orders WHERE item LIKE 'chair now%'));
     two("DELETE FROM payments WHERE order_id = $gone; DELETE FROM orders WHERE id = $gone");
+    # And what the subscriber itself has written about one that is copied again.
+    $hub->safe_psql('collected', q(CREATE TABLE notes (order_id bigint REFERENCES orders ON DELETE CASCADE);
+        INSERT INTO notes SELECT min(id) FROM orders WHERE item LIKE 'chair now%'));
 
     local %ENV = (%ENV, %environment);
     command_ok([ 'sh', '-euc', $steps->text('collector') ], 'the subscriber is filled anew');
@@ -109,6 +112,7 @@ subtest 'repaired' => sub {
     my $all = one('SELECT count(*) FROM orders') + two('SELECT count(*) FROM orders');
     ok($hub->poll_query_until('collected', "SELECT count(*) = $all FROM orders WHERE id <> $third"), 'and has the rows of both');
     is($hub->safe_psql('collected', "SELECT count(*) FROM orders WHERE id = $third"), 1, 'a third writer is not touched');
+    is($hub->safe_psql('collected', 'SELECT count(*) FROM notes JOIN orders ON id = order_id'), 1, 'nor what refers to the rows');
     is($hub->safe_psql('collected', $conflicts), 0, 'without a conflict');
     is($hub->safe_psql('collected', "SELECT count(*) FROM orders WHERE item LIKE 'lamp%'"), one(q(SELECT count(*) FROM orders WHERE item LIKE 'lamp%')), 'the first with its own');
     $hub->safe_psql('collected', "DROP SUBSCRIPTION $_") for 'from_1', 'from_2';
