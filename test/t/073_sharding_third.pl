@@ -11,26 +11,98 @@ use Sharding;
 use Test::More;
 use TimeshardSession;
 
-my ($steps, $hub, $one, $two, $three) = start_shards(3);
-$steps->run('first-rows');
+my ($steps, $hub, $one, $two) = start_shards(3);
+$steps->run($_) for qw(first-rows third);
+
+my $move = $steps->text('move');
+my ($copy, $switch) = $move =~ /\A(.*?;\n)(ALTER.*)\z/s or die 'the step has changed';
+(my $hasty = $move) =~ s/lock_timeout = '5s'/lock_timeout = '2s'/ or die 'the step has changed';
+my ($mover, $client) = map { TimeshardSession->new($hub, 'shop') } 1 .. 2;
+my $moved = one('SELECT count(*) FROM orders_6');
+
+# Go on until the end of the move: none of what fails may cost them a row or an error.
+start_clients($hub, 'shop', ("INSERT INTO orders (item) VALUES ('NAME') RETURNING id") x 3, "SELECT count(*) > 0 FROM orders -- 'NAME'");
+
+# Which of the two tables is the partition, and the rows on the third server.
+sub state_of_move
+{
+    my $partition = hub(q(SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'orders'::regclass AND inhrelid::regclass::text ~ '_6'));
+    return "$partition " . three('SELECT count(*) FROM orders');
+}
+
+# The client is in a transaction that has read.
+sub client_has_read
+{
+    return $client->ask_ok("BEGIN;\nSELECT count(*) > 0 FROM orders");
+}
+
+# The move waits for it, and the others behind.
+sub await_queue
+{
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok($hub->poll_query_until('shop', q(SELECT count(*) = 5 FROM pg_stat_activity WHERE wait_event_type = 'Lock')), 'the others wait behind the move');
+}
+
+subtest 'a move that fails' => sub {
+    my $write = q(INSERT INTO orders (item) VALUES ('read before'));
+
+    $client->ask_ok(q(SET deadlock_timeout = '10ms'; SET log_lock_waits = on));
+    client_has_read();
+    $mover->ask_ok($copy);
+    my $from = -s $hub->logfile;
+    $client->send($write);
+    # Its own search for deadlocks is over, then.
+    $hub->wait_for_log(qr/still waiting for RowExclusiveLock/, $from);
+    like(($mover->ask($switch))[1], qr/40P01: deadlock detected/, 'a client that has read has long waited to write: the move is the victim');
+    is(($client->receive)[1], '', 'the client goes on');
+    $client->ask_ok('COMMIT');
+    is(state_of_move(), 'orders_6 0', 'nothing has changed');
+
+    client_has_read();
+    $mover->send($move =~ s/^COMMIT/ROLLBACK/mr);
+    await_queue();
+    like(($client->ask($write))[1], qr/40P01: deadlock detected/, 'a client writes when the switch waits for it: the client is the victim');
+    is(($mover->receive)[1], '', 'the move goes on');
+    $client->ask_ok('ROLLBACK');
+
+    client_has_read();
+    $mover->send($move =~ s/SHARE ROW EXCLUSIVE/ACCESS EXCLUSIVE/r =~ s/^COMMIT/ROLLBACK/mr);
+    await_queue();
+    is(($client->ask($write))[1], '', 'by the stronger lock: the client goes on');
+    $client->ask_ok('COMMIT');
+    is(($mover->receive)[1], '', 'and the move, too');
+    is(hub(q(SELECT count(*) FROM orders WHERE item = 'read before')), 2, 'what the client has committed is there');
+
+    client_has_read();
+    $mover->send($hasty);
+    await_queue();
+    like(($mover->receive)[1], qr/55P03: canceling statement due to lock timeout/, 'a client that reads for long: the move gives up');
+    ok(await_clients(), 'the others go on');
+    $client->ask_ok('COMMIT');
+    is(state_of_move(), 'orders_6 0', 'nothing has changed');
+
+    # An error that comes after the third server has committed, when the first table is emptied.
+    my $late = 'CREATE TEMP TABLE a (id integer PRIMARY KEY) ON COMMIT DELETE ROWS; CREATE TEMP TABLE b (id integer REFERENCES a)';
+    like(($mover->ask($move =~ s/^COMMIT/$late;\nCOMMIT/mr))[1], qr/0A000: unsupported ON COMMIT and foreign key combination/, 'a move that fails at the COMMIT');
+    like(state_of_move(), qr/^orders_6 (?!0)/, 'leaves a copy on the third server');
+    like(($mover->ask($move))[1], qr/23505: duplicate key/, 'run again it fails');
+    hub('TRUNCATE orders_6_new');
+    is(state_of_move(), 'orders_6 0', 'emptied, it can begin anew');
+};
 
 subtest 'a third server' => sub {
-    $steps->run('third');
-    my $moved = one('SELECT count(*) FROM orders_6');
-    start_clients($hub, 'shop', ("INSERT INTO orders (item) VALUES ('NAME') RETURNING id") x 3, "SELECT count(*) > 0 FROM orders -- 'NAME'");
-
-    my ($copy, $switch) = $steps->text('move') =~ /\A(.*?;\n)(ALTER.*)\z/s or die 'the step has changed';
-    $steps->ask_ok($copy);
-    my $writer = TimeshardSession->new($hub, 'shop');
-    $writer->send(q(INSERT INTO orders (item) VALUES ('waited')));
-    ok(eval { $writer->await(q(wait_event_type = 'Lock')) }, 'during the copy who writes waits');
+    $mover->ask_ok($copy);
+    $client->send(q(INSERT INTO orders (item) VALUES ('waited')));
+    ok(eval { $client->await(q(wait_event_type = 'Lock')) }, 'during the copy who writes waits');
     cmp_ok(hub('SELECT count(*) FROM orders'), '>', $moved, 'who reads goes on');
-    cmp_ok($steps->ask_ok('SELECT count(*) FROM orders_6_new'), '>=', $moved, 'it holds what was there');
-    my (undef, $err) = $steps->ask($switch);
-    is($err, '', 'the step move');
-    is(($writer->receive)[1], '', 'who waited for it writes');
-    $writer->finish;
+    cmp_ok($mover->ask_ok('SELECT count(*) FROM orders_6_new'), '>=', $moved, 'it holds what was there');
+    is(($mover->ask($switch))[1], '', 'the step move');
+    is(($client->receive)[1], '', 'who waited for it writes');
+    $_->finish for $mover, $client;
     ok(await_clients(), 'clients go on');
+    like(state_of_move(), qr/^orders_6_new (?!0)/, 'moved');
+    refused($move, qr/23505: duplicate key/, 'run again it fails as with a copy left');
+
     hub(q(CREATE FOREIGN TABLE forgotten (id bigint, item text) SERVER shard_1 OPTIONS (table_name 'orders_6')));
     $steps->run('moved');
     is(join(' ', stop_clients($hub, 'shop')), '', 'no client has met an error');
