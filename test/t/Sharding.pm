@@ -25,7 +25,7 @@ my ($steps, @server);
 my %runs = (
     '073_sharding.pl' => [qw(sent-by by-time)],
     '073_sharding_down.pl' => [qw(down repeatable)],
-    '073_sharding_third.pl' => [qw(third move moved member)]);
+    '073_sharding_third.pl' => [qw(third move compared moved member)]);
 
 # The coordinator and so many servers for rows; returns the page, which has their
 # addresses, and them.
