@@ -10,6 +10,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use ManyServers;
 use Manual qw(read_text blocks_of);
+use MarkFile qw(mark_bytes);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Standbys qw(await_replay);
@@ -218,6 +219,16 @@ subtest 'a number for each' => sub {
         'each made by whom its ID says');
     cmp_ok($_, '>', 0, 'both lines have written') for $count->{'only there'}, $count->{'only here'};
     is(scalar(grep { !/^db2 / } map { $here{$_} } grep { !exists $there{$_} } keys %here), 0, 'as its maker says, too');
+
+    my ($insert) = $page->block('take-over') =~ /^(INSERT [^;]*'only there';)/m;
+    unlike($page->ask($insert), qr/ERROR/, 'taken over as they are');
+    is(query('db2', 'SELECT count(*) FROM orders'), keys %{ { %here, %there } }, 'all of them');
+    $node{db1}->stop;
+    my $mark = mark_bytes($node{db1});
+    $page->run_next('rewind-own');
+    is(mark_bytes($node{db1}), $mark, 'rewound, it has its own mark');
+    start_member('db1');
+    await_standbys('db2', 'db1');
 };
 
 $page->finish;
