@@ -107,6 +107,7 @@ subtest 'not by a superuser' => sub {
     is(hub(q(SELECT count(*) FROM pg_auth_members WHERE member = 'watcher'::regrole)), 0, 'it is a member of nothing');
     hub(q(DROP SERVER self CASCADE));
     $steps->run('made-up-servers');
+    is(hub('SELECT finding FROM findings'), 'no server has been asked', 'an empty list is no good news');
 };
 
 my $epoch = 1702385533000;
