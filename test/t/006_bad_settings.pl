@@ -153,6 +153,18 @@ reload_and_wait($node);
 is($session->query($node_of), 11, 'until it is corrected and reloaded, in the same session');
 $session->quit;
 
+# A leading zero makes no octal number, from wherever.
+for my $source ([ 'configuration', [ 'timeshard.node_id = 010', 'timeshard.node_id_bits = 012' ] ],
+    [ 'environment', [], TIMESHARD_NODE_ID => '010', TIMESHARD_NODE_ID_BITS => '012' ])
+{
+    my ($name, $conf, %env) = @$source;
+    configure($node, @$conf);
+    restart_with_env($node, %env);
+    is($node->safe_psql('postgres', 'SELECT node_id, node_id_source, node_id_bits FROM timeshard_config()'), "10|$name|12", "010 and 012 by the $name");
+}
+configure($node, 'timeshard.node_id = 11');
+restart_with_env($node);
+
 # A session's own bad value is refused as any session's value is.
 for my $value ('abc', '', '-2', $huge)
 {
