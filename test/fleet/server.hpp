@@ -2,9 +2,9 @@
 
 #include "generator.hpp"
 #include "layout.hpp"
-#include "mark.hpp"
+#include "mark_record.hpp"
 #include "patience.hpp"
-#include "reservation.hpp"
+#include "window.hpp"
 #include "wrong_clock.hpp"
 
 #include <algorithm>
@@ -172,7 +172,7 @@ private:
             mark_ = *mark;
             disk.Write(mark_);
             disk.Copy(mark_);
-            RaiseToFloor(word_, floor);
+            LiftToFloor(word_, floor);
         }
         return floor_taken_ = true;
     }
