@@ -10,6 +10,6 @@ as_user make -s -j"${JOBS:-$(nproc 2>/dev/null || echo 2)}" -C "$work/src" PG_CO
   { cat "$work/build.log"; exit 1; }
 pgxs_dir=$(dirname "$("$pg_config" --pgxs)")/../..
 as_user sh -c 'cd "$1/src" && PATH="$2:$PATH" PG_REGRESS="$3/src/test/regress/pg_regress" TESTDIR="$PWD" \
-  REFERENCE_UPDATE=1 prove -I test/t -I "$3/src/test/perl" test/t/057_reference.pl' sh "$work" "$bindir" "$pgxs_dir"
+  REFERENCE_UPDATE=1 prove -I test/lib -I "$3/src/test/perl" test/t/manual_reference.pl' sh "$work" "$bindir" "$pgxs_dir"
 cat "$work/src/doc/reference.md" >"$here/doc/reference.md"
 echo "doc/reference.md is written."

@@ -4,7 +4,7 @@
 # tests, and leaves nothing behind but, after a failure, that folder.
 #
 #   usage: run.sh [unit|fuzz|model|regress|tap ...]   all of them if none is named
-#   TAP="test/t/012_clock.pl ..."              only these TAP tests
+#   TAP="test/t/clock_steps.pl ..."              only these TAP tests
 #   JOBS=N                                     processors to use
 set -eu
 to_top=..
@@ -60,7 +60,7 @@ for stage in $stages; do
     say 'Real clusters, by TAP'
     pgxs_dir=$(dirname "$("$pg_config" --pgxs)")/../..
     as_user sh -c 'cd "$1/src" && shift && PATH="$1:$PATH" PG_REGRESS="$2/src/test/regress/pg_regress" \
-      TESTDIR="$PWD" TESTDATADIR="$PWD/tmp_check" TESTLOGDIR="$PWD/tmp_check/log" PG_TEST_TIMEOUT_DEFAULT=180 prove -j "$3" --timer -I test/t -I "$2/src/test/perl" $4' \
+      TESTDIR="$PWD" TESTDATADIR="$PWD/tmp_check" TESTLOGDIR="$PWD/tmp_check/log" PG_TEST_TIMEOUT_DEFAULT=180 prove -j "$3" --timer -I test/lib -I "$2/src/test/perl" $4' \
       sh "$work" "$bindir" "$pgxs_dir" "$jobs" "${TAP:-test/t/*.pl}"
     ;;
   esac

@@ -1,7 +1,7 @@
 #!/bin/sh
 # pg_upgrade from PostgreSQL 15 to 17, in a bare Debian 13 that is thrown away, with
 # Debian 12's packages beside its own: builds Timeshard for both, and runs
-# test/t/065_migrate_upgrade.pl there, which skips everywhere else. Takes root and a
+# test/t/migrate_upgrade.pl there, which skips everywhere else. Takes root and a
 # network; leaves nothing behind but, after a failure, its folder.
 #
 #   MIRROR=http://deb.debian.org/debian     where Debian comes from
@@ -60,7 +60,7 @@ in_root upgrade bare sh -euc '
     PATH="/usr/lib/postgresql/17/bin:$PATH" PG_REGRESS="$pgxs/src/test/regress/pg_regress" TESTDIR="$PWD" \
     TESTDATADIR="$PWD/tmp_check" TESTLOGDIR="$PWD/tmp_check/log" PG_TEST_TIMEOUT_DEFAULT=180 \
     TIMESHARD_OLD_SERVER=/usr/lib/postgresql/15 \
-    prove -v -I test/t -I "$pgxs/src/test/perl" test/t/065_migrate_upgrade.pl'
+    prove -v -I test/lib -I "$pgxs/src/test/perl" test/t/migrate_upgrade.pl'
 grep -E '^(# pg_upgrade|not ok|ok |Files=|Result:)' "$work/logs/upgrade.log"
 grep -q '^ok ' "$work/logs/upgrade.log" || skip 'the test itself has skipped'
 say "   $took s"

@@ -6,7 +6,7 @@
 #
 #   VERSIONS="17 18"       only these
 #   STAGES="regress tap"   only these of `make test`
-#   TAP="test/t/012_clock.pl"   only these TAP tests
+#   TAP="test/t/clock_steps.pl"   only these TAP tests
 #   PARALLEL=N             so many versions at once; by processors and memory if not given
 #   ROOTS=folder           keep the roots there, and take those that are there
 #   MIRROR=address         Debian's packages

@@ -1,4 +1,4 @@
-// node-postgres, for 069_pgbouncer_prepared.pl: with "count", says at which run a
+// node-postgres, for clients_pgbouncer_prepared.pl: with "count", says at which run a
 // statement is prepared; else runs it on one server connection of two, and then on
 // the other, with "do-not" as a client that prepares nothing.
 'use strict';

@@ -1,4 +1,4 @@
-"""psycopg, for 069_pgbouncer_prepared.pl: with "count", says at which run a
+"""psycopg, for clients_pgbouncer_prepared.pl: with "count", says at which run a
 statement is prepared, with "batch" at which a batch is; else runs both on one
 server connection of two, and then on the other, with "do-not" as a client that
 prepares nothing."""

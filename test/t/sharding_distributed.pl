@@ -1,0 +1,113 @@
+# doc/distributed.md: its one command numbers real servers, by a list of them in place
+# of Citus's, and refuses where a server does not preload; test/citus.sh runs the blocks
+# that take Citus, and skips aloud where it is not installed; `make fleet` simulates what
+# it is told to, and refuses what it cannot.
+use strict;
+use warnings FATAL => 'all';
+
+use File::Spec;
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use IPC::Run;
+use Manual qw(read_text blocks_of needs_citus);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Timeshard;
+
+my $root = File::Spec->rel2abs("$FindBin::RealBin/../..");
+my $script = "$root/test/citus.sh";
+my @blocks = grep { needs_citus($_) } blocks_of(read_text("$root/doc/distributed.md"));
+my %block = map { $_->{info} =~ /^citus (\S+)$/ ? ($1 => $_->{text}) : () } @blocks;
+is(scalar keys %block, scalar @blocks, 'every block that takes Citus has a name of its own');
+
+# By the page's command, as it stands.
+my %server = map { $_ => new_cluster($_, preload => 1, create => 0) } qw(coordinator worker_a worker_b);
+my $coordinator = $server{coordinator};
+my %group = (coordinator => 0, worker_a => 1, worker_b => 2);
+
+# A server that does not preload, first listed as a standby.
+my $plain = new_cluster('plain', create => 0);
+sub list
+{
+    my %role = @_;
+    $coordinator->safe_psql('postgres', 'DROP TABLE IF EXISTS pg_dist_node CASCADE;
+        CREATE TABLE public.pg_dist_node (nodename text, nodeport integer, groupid integer, noderole text)');
+    my %listed = (%server, plain => $plain);
+    $coordinator->safe_psql('postgres', sprintf "INSERT INTO pg_dist_node VALUES ('%s', %d, %d, '%s')",
+        $listed{$_}->host, $listed{$_}->port, $group{$_} // 9, $role{$_}) for sort keys %role;
+    return;
+}
+
+list((map { $_ => 'primary' } keys %server), plain => 'secondary');
+my $answer = $coordinator->safe_psql('postgres', $block{numbers});
+is_deeply([ sort map { (split /\|/)[2] } split /\n/, $answer ], [ ('ALTER SYSTEM') x 3 ], 'the command sets each server\'s number')
+  or diag($answer);
+for my $name (sort keys %server)
+{
+    my $node = $server{$name};
+    restart_with_env($node);
+    is($node->safe_psql('postgres', 'CREATE EXTENSION timeshard; SELECT node_id, node_id_source, pending_restart FROM timeshard_config()'),
+        10 + $group{$name} . '|configuration|f', "$name has it after a restart");
+}
+is($plain->safe_psql('postgres', "LOAD 'timeshard'; SHOW timeshard.node_id"), '-1', 'who is no primary is left alone');
+
+my @numbers = map { $server{$_}->safe_psql('postgres', 'SELECT (timeshard_parse(timeshard_next_id())).node_id') } qw(coordinator worker_a worker_b);
+is("@numbers", '10 11 12', 'and the IDs carry it');
+
+SKIP:
+{
+    skip 'PostgreSQL from 17 sets names that it does not know', 2 if $server_major >= 17;
+    list(plain => 'primary');
+    my ($status, $out, $err) = $coordinator->psql('postgres', $block{numbers});
+    like($err, qr/unrecognized configuration parameter "timeshard.node_id"/, 'a server that does not preload refuses, by name');
+    is($plain->safe_psql('postgres', "LOAD 'timeshard'; SHOW timeshard.node_id"), '-1', 'and is as it was');
+}
+$_->stop for values %server, $plain;
+
+# The script.
+my $text = read_text($script);
+my %run = map { $_ => 1 } $text =~ /^\s*(?:\w+=\$\()?block (\w+)/gm;
+is(join(' ', sort keys %run), join(' ', sort keys %block), 'test/citus.sh runs every block of the page that takes Citus, and no other');
+my $syntax = '';
+ok(IPC::Run::run([ 'sh', '-n', $script ], '>&', \$syntax) && $syntax eq '', 'it is a shell script') or diag($syntax);
+ok(-x $script, 'that can be run');
+
+chomp(my $sharedir = `pg_config --sharedir`);
+SKIP:
+{
+    skip 'Citus is installed: make test-citus', 3 if -e "$sharedir/extension/citus.control";
+    my ($out, $err) = ('', '');
+    my $scratch = PostgreSQL::Test::Utils::tempdir();
+    local %ENV = (%ENV, TMPDIR => $scratch);
+    delete $ENV{PG_CONFIG};
+    IPC::Run::run([$script], '>', \$out, '2>', \$err);
+    is($? >> 8, 2, 'without Citus it skips, and its exit status says so');
+    like($err, qr/^Skipped, nothing was tested: Citus is not installed for PostgreSQL \d+.*citus\.control$/m, 'aloud');
+    is(join(' ', $out, glob "$scratch/*"), '', 'and has started nothing');
+}
+
+# The fleet: what it is told, and a short run.
+my $build = PostgreSQL::Test::Utils::tempdir();
+my $fleet = sub {
+    my $out = '';
+    local %ENV = %ENV;
+    delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS)};
+    IPC::Run::run([ 'make', '-C', "$FindBin::RealBin/../fleet", "BUILD=$build", @_ ], '>&', \$out);
+    return ($? >> 8, $out);
+};
+for ([ IDS => 'many' ], [ IDS => '0' ], [ IDS => '1e6' ], [ BOUND_MS => '-1' ], [ SEED => '' ])
+{
+    my ($name, $value) = @$_;
+    my ($status, $out) = $fleet->("$name=$value");
+    is($status, 2, "make fleet $name=$value fails");
+    like($out, qr/^$name must be a whole number between \d+ and \d+, not "\Q$value\E"$/m, 'and says why');
+}
+my ($status, $out) = $fleet->('IDS=1000000', 'BOUND_MS=5', 'SEED=7');
+is($status, 0, 'a short run') or diag($out);
+like($out, qr/^IDs +1\d{6}$/m, 'of as many IDs');
+like($out, qr/^clocks wrong by at most, either way +5\.000 ms$/m, 'with such clocks');
+like($out, qr/^Everything holds\.$/m, 'in which everything holds');
+
+done_testing();
