@@ -7,7 +7,10 @@ ours = $(sort $(patsubst $(top)/%,%,$(wildcard $(addprefix $(top)/,$(1)))))
 
 EXTENSION = timeshard
 MODULE_big = timeshard
-DATA = $(call ours,sql/timeshard--*.sql)
+# The first release's script, an upgrade script for each later one, and the script
+# of this version, which is made from sql/timeshard.sql.
+DATA = sql/timeshard--1.0.0.sql $(call ours,sql/timeshard--*--*.sql)
+DATA_built = sql/timeshard--$(VERSION_HERE).sql
 OBJS = $(patsubst %.cpp,%.o,$(call ours,src/core/*.cpp src/pg/*.cpp))
 OUR_HEADERS = $(call ours,src/core/*.hpp src/pg/*.hpp)
 
@@ -114,6 +117,10 @@ help:
 ifneq ($(PGXS),)
 all:
 include $(PGXS)
+
+$(DATA_built): sql/timeshard.sql
+	@mkdir -p $(@D)
+	cp $< $@
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
