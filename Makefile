@@ -7,7 +7,10 @@ ours = $(sort $(patsubst $(top)/%,%,$(wildcard $(addprefix $(top)/,$(1)))))
 
 EXTENSION = timeshard
 MODULE_big = timeshard
-DATA = $(call ours,sql/timeshard--*.sql)
+# The first release's script, an upgrade script for each later one, and the script
+# of this version, which is made from sql/timeshard.sql.
+DATA = sql/timeshard--1.0.0.sql $(call ours,sql/timeshard--*--*.sql)
+DATA_built = sql/timeshard--$(VERSION_HERE).sql
 ROOMS = src/core src/server src/sql
 OBJS = $(patsubst %.cpp,%.o,$(call ours,$(addsuffix /*.cpp,$(ROOMS))))
 OUR_HEADERS = $(call ours,$(addsuffix /*.hpp,$(ROOMS)))
@@ -115,6 +118,10 @@ help:
 ifneq ($(PGXS),)
 all:
 include $(PGXS)
+
+$(DATA_built): sql/timeshard.sql
+	@mkdir -p $(@D)
+	cp $< $@
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)

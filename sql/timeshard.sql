@@ -26,12 +26,22 @@ COMMENT ON FUNCTION timeshard_next_id() IS
 CREATE FUNCTION timeshard_next_id_with_prefix(prefix text) RETURNS text
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_next_id_with_prefix';
 COMMENT ON FUNCTION timeshard_next_id_with_prefix(text) IS
-'a new ID as 19 zero-padded digits behind the prefix, which may be any text';
+'a new ID as 19 zero-padded digits behind the prefix, which may be any text; else as timeshard_next_id()';
 
 CREATE FUNCTION timeshard_prefix_at(prefix text, at_position integer) RETURNS text
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_prefix_at';
 COMMENT ON FUNCTION timeshard_prefix_at(text, integer) IS
-'a new ID as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19)';
+'a new ID as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19); else as timeshard_next_id()';
+
+CREATE FUNCTION timeshard_next_ids_support(internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_next_ids_support';
+COMMENT ON FUNCTION timeshard_next_ids_support(internal) IS
+'tells the planner how many rows timeshard_next_ids() returns';
+
+CREATE FUNCTION timeshard_next_ids(count integer) RETURNS SETOF bigint
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_ids';
+COMMENT ON FUNCTION timeshard_next_ids(integer) IS
+'so many new IDs, 0 or more, rising; else as timeshard_next_id()';
 
 -- Text
 
@@ -80,7 +90,8 @@ CREATE FUNCTION timeshard_config(
 )
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_config';
 COMMENT ON FUNCTION timeshard_config() IS
-'what is in force since the server started, and where the node ID came from: configuration, environment, address (which members of pg_monitor see) or none; pending_restart if the settings now say otherwise';
+'what is in force since the server started, and where the node ID came from: configuration, environment, address (which members of pg_monitor see) or none;
+pending_restart if the settings now say otherwise';
 
 CREATE FUNCTION timeshard_config_info() RETURNS text
 LANGUAGE SQL STABLE PARALLEL SAFE
@@ -115,13 +126,33 @@ RETURN (
 COMMENT ON FUNCTION timeshard_config_info() IS
 'timeshard_config() for a person to read';
 
+-- The horizon
+
+CREATE FUNCTION timeshard_horizon_support(internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_horizon_support';
+COMMENT ON FUNCTION timeshard_horizon_support(internal) IS
+'has the planner warn of a statement that both asks for timeshard_horizon() and reads by it';
+
+CREATE FUNCTION timeshard_horizon() RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_horizon_support AS 'MODULE_PATHNAME', 'timeshard_horizon';
+COMMENT ON FUNCTION timeshard_horizon() IS
+'an ID below which nothing of this server can appear any more:
+every ID below it is committed, aborted or will never be used by the transaction that took it;
+never less than an answer before;
+read up to it in a later statement, under READ COMMITTED;
+an error while a transaction is open that was prepared before the server''s start or promotion;
+else as timeshard_next_id()';
+
 -- The mark and the floor
 
 CREATE FUNCTION timeshard_raise_floor(id bigint) RETURNS void
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'timeshard_raise_floor';
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'timeshard_raise_floor';
 REVOKE ALL ON FUNCTION timeshard_raise_floor(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION timeshard_raise_floor(bigint) IS
-'makes every later ID of this server larger than the given one, durably; for data restored from elsewhere, or a damaged mark; an error for an ID more than a day ahead of the clock';
+'makes every later ID of this server larger than the given one, durably;
+for data restored from elsewhere, or a damaged mark;
+an error for an ID more than a day ahead of the clock;
+a null raises nothing, with a warning';
 
 CREATE FUNCTION timeshard_stats(
     OUT ids_issued bigint,
@@ -134,11 +165,19 @@ CREATE FUNCTION timeshard_stats(
     OUT last_id bigint,
     OUT last_id_at timestamptz,
     OUT reserved_until timestamptz,
-    OUT started_at timestamptz
+    OUT started_at timestamptz,
+    OUT horizon_lag interval,
+    OUT horizon_holder integer
 )
 LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_stats';
 COMMENT ON FUNCTION timeshard_stats() IS
-'counters of the whole server since started_at, its start or Timeshard''s first use after it: IDs; calls that waited for the next millisecond; calls that waited for a clock set back, and that were refused; the largest step back in ms; writes of the mark and the slowest; the last ID; until when IDs may be issued without another write';
+'counters of the whole server since started_at, its start or Timeshard''s first use after it:
+IDs; calls that waited for the next millisecond;
+calls that waited for a clock set back, and that were refused;
+the largest step back in ms; writes of the mark and the slowest; the last ID;
+until when IDs may be issued without another write;
+how far the horizon is behind the clock (null if it cannot be told, as on a standby),
+and the process ID of the session that holds it back (null if it is none, a prepared transaction, or not yours to see)';
 
 CREATE FUNCTION timeshard_layout_change(
     OUT since_id bigint,
@@ -147,4 +186,56 @@ CREATE FUNCTION timeshard_layout_change(
 )
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_layout_change';
 COMMENT ON FUNCTION timeshard_layout_change() IS
-'the last change of this server''s layout: IDs below since_id parse by the previous one, with timeshard_parse(id, previous_node_id_bits, previous_custom_epoch); nulls if there was none';
+'the last change of this server''s layout: IDs below since_id parse by the previous one, with timeshard_parse(id, previous_node_id_bits, previous_custom_epoch);
+nulls if none is known: before the first ID after it, and where the mark was removed or replaced since;
+an error while the mark is damaged';
+
+-- Time
+
+CREATE FUNCTION timeshard_time(id bigint) RETURNS timestamptz
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_time';
+COMMENT ON FUNCTION timeshard_time(bigint) IS
+'when an ID, 0 or more, was made, to the millisecond, by the epoch in force';
+
+CREATE FUNCTION timeshard_time(id bigint, custom_epoch bigint) RETURNS timestamptz
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_time_epoch';
+COMMENT ON FUNCTION timeshard_time(bigint, bigint) IS
+'when an ID, 0 or more, was made, to the millisecond, by the given epoch in ms since 1970';
+
+CREATE FUNCTION timeshard_lower_bound(at timestamptz) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_lower_bound';
+COMMENT ON FUNCTION timeshard_lower_bound(timestamptz) IS
+'the smallest ID that can carry that time or later, by the epoch in force; an error for a time that no ID can carry';
+
+CREATE FUNCTION timeshard_lower_bound(at timestamptz, custom_epoch bigint) RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_lower_bound_epoch';
+COMMENT ON FUNCTION timeshard_lower_bound(timestamptz, bigint) IS
+'the smallest ID that can carry that time or later, by the given epoch in ms since 1970; an error for a time that no ID can carry';
+
+CREATE FUNCTION timeshard_last_before(at timestamptz) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_last_before';
+COMMENT ON FUNCTION timeshard_last_before(timestamptz) IS
+'the largest ID that can carry an earlier time, by the epoch in force: -1 if there is none, the largest of all past the end of time;
+timeshard_between() is made of it';
+
+-- A RETURN body that the planner inlines, so that an index on the ID serves it:
+-- neither strict nor with a SET clause. Each argument stands once, or one that is
+-- a subquery would not be inlined. Both ends are the last ID before a time: the
+-- first ID since a time does not always exist, the last one before it does, as -1.
+CREATE FUNCTION timeshard_between(id bigint, since timestamptz, until timestamptz) RETURNS boolean
+LANGUAGE SQL STABLE PARALLEL SAFE
+RETURN id > timeshard_last_before(since) AND id <= timeshard_last_before(until);
+COMMENT ON FUNCTION timeshard_between(bigint, timestamptz, timestamptz) IS
+'whether an ID was made at since or later and before until; served by an index on the ID; infinities and times outside the epoch reach to its ends';
+
+-- Short codes
+
+CREATE FUNCTION timeshard_encode(id bigint) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_encode';
+COMMENT ON FUNCTION timeshard_encode(bigint) IS
+'an ID, 0 or more, as 13 characters of Crockford base32, in ID order under COLLATE "C"';
+
+CREATE FUNCTION timeshard_decode(code text) RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_decode';
+COMMENT ON FUNCTION timeshard_decode(text) IS
+'the ID of a code of 13 characters in either case, I and L read as 1 and O as 0';
