@@ -5,18 +5,26 @@ set -eu
 cd "$1"
 pg_config=$2
 
-for file in src/core/*.cpp src/pg/*.cpp; do
+for file in src/*/*.cpp; do
   clang++ -fsyntax-only -std=c++20 -fno-exceptions -fno-rtti -D_GNU_SOURCE -Wall -Wextra -Werror \
     -Wno-register -DTIMESHARD_VERSION='""' -I"$("$pg_config" --includedir-server)" "$file"
 done
 echo 'clang has no warning.'
 
-if grep -nE '#include *["<](postgres|fmgr|utils/|storage/|\.\./pg/)' src/core/*; then
-  echo 'the core includes PostgreSQL or the glue' >&2
-  exit 1
-fi
-if grep -nE '(<<|>>) *(k[A-Z]|[0-9])' src/pg/*.cpp src/pg/*.hpp; then
-  echo 'the glue does bit arithmetic' >&2
+# refuse PATTERN COMPLAINT FILE...: no line of the files may match.
+refuse() {
+  pattern=$1 complaint=$2
+  shift 2
+  ! grep -nE "$pattern" "$@" || { echo "$complaint" >&2; exit 1; }
+}
+refuse '#include *["<](postgres|fmgr|utils/|storage/|\.\./(server|sql)/)' 'the core includes PostgreSQL or another room' src/core/*
+refuse '#include *"\.\./sql/' 'the server room includes an SQL function' src/server/*
+refuse '(<<|>>) *(k[A-Z]|[0-9])' 'bit arithmetic outside the core' src/server/* src/sql/*
+refuse 'PG_VERSION_NUM' 'a version difference outside compat.hpp' $(ls src/*/* | grep -vE 'compat.hpp|server/postgres.hpp')
+refuse '#include "(access|catalog|utils|storage|nodes|executor)/' "PostgreSQL's headers are opened by postgres.hpp" \
+  $(ls src/*/* | grep -vE 'server/(compat|postgres).hpp')
+if [ -n "$(ls src/*/* | sed 's,.*/,,' | sort | uniq -d)" ]; then
+  echo 'two files in src share a name' >&2
   exit 1
 fi
 if echo '#include "postgres.h"

@@ -12,7 +12,7 @@
 #include <cstdint>
 
 /// One server of the fleet: the core's generator, reservation and patience, put
-/// together as src/pg does it, with a disk that keeps the mark's two slots.
+/// together as src/server does it, with a disk that keeps the mark's two slots.
 namespace timeshard::fleet {
 
 /// timeshard.max_clock_wait, its default.

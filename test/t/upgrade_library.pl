@@ -8,7 +8,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
-use lib $FindBin::RealBin;
+use lib "$FindBin::RealBin/../lib";
 
 use Libraries qw(sources installed_library build_library install_library state_version private_server);
 use PostgreSQL::Test::Cluster;
