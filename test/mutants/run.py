@@ -20,7 +20,8 @@ import time
 from mutant import all_mutants
 
 WORK, USER, PG_CONFIG, *WANTED = sys.argv[1:]
-SOURCE = f'{WORK}/src'
+SOURCE = f'{WORK}/src'  # and what was built there
+ORIGINAL = os.environ['ORIGINAL']  # the checkout
 LOGS = os.environ.get('KEEP') or f'{WORK}/logs'
 RESULTS = os.environ.get('RESULTS')
 JOBS = int(os.environ['JOBS'])
@@ -103,22 +104,25 @@ class Worker:
             for path in (self.top, self.tmp):
                 shutil.chown(path, USER, pwd.getpwnam(USER).pw_gid)
 
-    def objects_of(self, files):
-        """What was compiled from these files, or with them included."""
-        found = []
+    def built_from(self, files):
+        """What make has to build anew when these files change, what that is linked into included:
+        where make has all files for secondary, a missing object alone is not missed."""
+        found = set()
         for rules in glob.glob(f'{self.tree}/**/*.d', recursive=True):
-            words = open(rules).read().split()
+            words = {os.path.normpath(word) for word in open(rules).read().split()}
             if any(word == file or word.endswith('/' + file) for word in words for file in files):
-                # Without the program too, because to make the objects are secondary there.
-                found += [rules[:-2] + '.o', f'{os.path.dirname(rules)}/unit_tests']
-        return [path for path in set(found) if os.path.exists(path)]
+                found |= {rules[:-2] + '.o', f'{os.path.dirname(rules)}/unit_tests', f'{self.tree}/timeshard.so'}
+        if any(file.endswith('.sql') for file in files):
+            found |= {script for script in glob.glob(f'{self.tree}/sql/timeshard--*.sql')
+                      if not os.path.exists(f'{ORIGINAL}{script[len(self.tree):]}')}
+        return [path for path in found if os.path.exists(path)]
 
     def break_by(self, mutant):
         try:
             texts = mutant.mutated(SOURCE)
         except ValueError as error:
             raise Trouble(str(error))
-        for path in self.objects_of(texts):
+        for path in self.built_from(texts):
             os.remove(path)
         for file, text in texts.items():
             # The old time of change: make would rebuild everything for a newer header.
@@ -128,13 +132,13 @@ class Worker:
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     def mend(self, mutant):
-        for path in self.objects_of(mutant.files()):
+        for path in self.built_from(mutant.files()):
             os.remove(path)
         for folder, _, names in os.walk(SOURCE):
             for name in names:
                 path = f'{folder}/{name}'
                 copy = self.tree + path[len(SOURCE):]
-                built = path.endswith(('.o', '.so')) and not same_time(path, copy)
+                built = path.endswith(('.o', '.so', '.sql')) and not same_time(path, copy)
                 if built or path[len(SOURCE) + 1:] in mutant.files():
                     subprocess.run(['cp', '-a', path, copy], check=True)
 
@@ -201,8 +205,9 @@ class Worker:
 
     def original(self, test):
         """How long the test takes where nothing is broken, in seconds."""
-        logs = f'{LOGS}/unmutated'
-        os.makedirs(logs, exist_ok=True)
+        logs = f'{LOGS}/unmutated/{os.path.basename(test)}'
+        shutil.rmtree(logs, ignore_errors=True)
+        os.makedirs(logs)
         began = time.monotonic()
         outcome = self.test(test, logs, 900)
         if outcome != 'passed':
@@ -217,6 +222,8 @@ class Worker:
         try:
             self.break_by(mutant)
             for test in mutant.tests:
+                if test not in usual:
+                    raise Trouble(f'{test} fails though nothing is broken')
                 seconds = 30 + 3 * usual[test] if mutant.may_time_out else 60 + 6 * usual[test]
                 outcome = self.test(test, logs, seconds)
                 if outcome == 'timeout' and not mutant.may_time_out:
@@ -350,7 +357,7 @@ def main():
 
         in_parallel(workers, [test for test in tests if test not in usual], try_original)
         if unsound and not stopping.is_set():
-            raise Trouble('\n'.join(unsound))
+            print('\n'.join(unsound), file=sys.stderr)
         in_parallel(workers, due, try_mutant)
         for worker in workers:
             worker.stop_servers()

@@ -26,8 +26,8 @@ for name in $(compgen -e); do
 done
 export LC_ALL=C
 
-JOBS=${JOBS:-$(nproc)} RESULTS=$here_results KEEP=$here_keep VERBOSE=${VERBOSE:-} \
-  python3 "$work/src/test/mutants/run.py" "$work" "$user" "$pg_config" "$@" &
+JOBS=${JOBS:-$(nproc)} RESULTS=$here_results KEEP=$here_keep VERBOSE=${VERBOSE:-} ORIGINAL=$here \
+  python3 -B "$work/src/test/mutants/run.py" "$work" "$user" "$pg_config" "$@" &
 runner=$!
 trap 'kill -TERM "$runner" 2>/dev/null; wait "$runner"; exit 143' INT TERM HUP
 wait "$runner"
