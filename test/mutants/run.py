@@ -375,4 +375,4 @@ if __name__ == '__main__':
         sys.exit(main())
     except Trouble as trouble:
         print(f'run.sh: {trouble}', file=sys.stderr)
-        sys.exit(2)
+        sys.exit(143 if stopping.is_set() else 2)
