@@ -7,9 +7,13 @@ ours = $(sort $(patsubst $(top)/%,%,$(wildcard $(addprefix $(top)/,$(1)))))
 
 EXTENSION = timeshard
 MODULE_big = timeshard
-DATA = $(call ours,sql/timeshard--*.sql)
-OBJS = $(patsubst %.cpp,%.o,$(call ours,src/core/*.cpp src/pg/*.cpp))
-OUR_HEADERS = $(call ours,src/core/*.hpp src/pg/*.hpp)
+# The first release's script, an upgrade script for each later one, and the script
+# of this version, which is made from sql/timeshard.sql.
+DATA = sql/timeshard--1.0.0.sql $(call ours,sql/timeshard--*--*.sql)
+DATA_built = sql/timeshard--$(VERSION_HERE).sql
+ROOMS = src/core src/server src/sql
+OBJS = $(patsubst %.cpp,%.o,$(call ours,$(addsuffix /*.cpp,$(ROOMS))))
+OUR_HEADERS = $(call ours,$(addsuffix /*.hpp,$(ROOMS)))
 
 # pg_regress: passes on any server that has the extension installed, but for one whose
 # default isolation or strings are not PostgreSQL's own.
@@ -115,10 +119,14 @@ ifneq ($(PGXS),)
 all:
 include $(PGXS)
 
+$(DATA_built): sql/timeshard.sql
+	@mkdir -p $(@D)
+	cp $< $@
+
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
-$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix $(CURDIR)/,src/core src/pg)
-$(CURDIR)/src/core $(CURDIR)/src/pg:
+$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix $(CURDIR)/,$(ROOMS))
+$(addprefix $(CURDIR)/,$(ROOMS)):
 	@mkdir -p $@
 else ifeq ($(filter demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages \
   bench bench-generation bench-mark bench-horizon fleet test-citus help,$(MAKECMDGOALS)),)

@@ -5,18 +5,26 @@ set -eu
 cd "$1"
 pg_config=$2
 
-for file in src/core/*.cpp src/pg/*.cpp; do
+for file in src/*/*.cpp; do
   clang++ -fsyntax-only -std=c++20 -fno-exceptions -fno-rtti -D_GNU_SOURCE -Wall -Wextra -Werror \
     -Wno-register -DTIMESHARD_VERSION='""' -I"$("$pg_config" --includedir-server)" "$file"
 done
 echo 'clang has no warning.'
 
-if grep -nE '#include *["<](postgres|fmgr|utils/|storage/|\.\./pg/)' src/core/*; then
-  echo 'the core includes PostgreSQL or the glue' >&2
-  exit 1
-fi
-if grep -nE '(<<|>>) *(k[A-Z]|[0-9])' src/pg/*.cpp src/pg/*.hpp; then
-  echo 'the glue does bit arithmetic' >&2
+# refuse PATTERN COMPLAINT FILE...: no line of the files may match.
+refuse() {
+  pattern=$1 complaint=$2
+  shift 2
+  ! grep -nE "$pattern" "$@" || { echo "$complaint" >&2; exit 1; }
+}
+refuse '#include *["<](postgres|fmgr|utils/|storage/|\.\./(server|sql)/)' 'the core includes PostgreSQL or another room' src/core/*
+refuse '#include *"\.\./sql/' 'the server room includes an SQL function' src/server/*
+refuse '(<<|>>) *(k[A-Z]|[0-9])' 'bit arithmetic outside the core' src/server/* src/sql/*
+refuse 'PG_VERSION_NUM' 'a version difference outside compat.hpp' $(ls src/*/* | grep -vE 'compat.hpp|server/postgres.hpp')
+refuse '#include "(access|catalog|utils|storage|nodes|executor)/' "PostgreSQL's headers are opened by postgres.hpp" \
+  $(ls src/*/* | grep -vE 'server/(compat|postgres).hpp')
+if [ -n "$(ls src/*/* | sed 's,.*/,,' | sort | uniq -d)" ]; then
+  echo 'two files in src share a name' >&2
   exit 1
 fi
 if echo '#include "postgres.h"
@@ -29,15 +37,21 @@ echo 'The core and the glue keep apart.'
 # A mutant that no longer applies breaks nothing, so nobody would learn what it is there for.
 version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" timeshard.control)
 for mutant in test/mutants/*.patch; do
-  sed "s/timeshard--VERSION/timeshard--$version/" "$mutant" | patch --dry-run -s -p1 -F0 >/dev/null || {
+  sed 's/timeshard--VERSION/timeshard/' "$mutant" | patch --dry-run -s -p1 -F0 >/dev/null || {
     echo "$mutant does not apply any more" >&2
     exit 1
   }
 done
 echo 'Every mutant applies.'
 
+# A released script describes what users have: a change in it would never reach them.
+if ! echo '5c811acd82be229648f543cf028ffca66df873324fcfe85bda2eb5742a136864  sql/timeshard--1.0.0.sql' | sha256sum --check --status; then
+  echo 'sql/timeshard--1.0.0.sql is no longer what was released' >&2
+  exit 1
+fi
+
 python3 - "$version" <<'PYTHON'
-import json, os, re, sys
+import json, re, sys
 
 version = sys.argv[1]
 meta = json.load(open('META.json'))
@@ -45,9 +59,8 @@ provided = meta['provides']['timeshard']
 changelog = re.search(r'^## (\S+)', open('CHANGELOG.md').read(), re.M).group(1)
 told = {'META.json': meta['version'], 'META.json, provides': provided['version'], 'CHANGELOG.md': changelog}
 wrong = [f'{where} says {what}' for where, what in told.items() if what != version]
-script = f'sql/timeshard--{version}.sql'
-if provided['file'] != script or not os.path.exists(script):
-    wrong.append(f'{script} is not there, or not what META.json provides')
+if provided['file'] != 'sql/timeshard.sql':
+    wrong.append(f"META.json provides {provided['file']}")
 # PGXN's meta specification 1.0.0: what it requires.
 for key in ('name', 'version', 'abstract', 'maintainer', 'license', 'provides', 'meta-spec'):
     if not meta.get(key):

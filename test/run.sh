@@ -59,6 +59,13 @@ for stage in $stages; do
   tap)
     say 'Real clusters, by TAP'
     pgxs_dir=$(dirname "$("$pg_config" --pgxs)")/../..
+    # A checkout has 1.0.0's sources, for test/t/upgrade_library.pl; an archive has not.
+    released=$work/1.0.0
+    mkdir "$released"
+    if git -C "$here" archive 49b67ae Makefile timeshard.control src sql 2>/dev/null >"$work/1.0.0.tar"; then
+      tar -xf "$work/1.0.0.tar" --no-same-owner -C "$released"
+      export TIMESHARD_SOURCES_1_0_0="$released"
+    fi
     as_user sh -c 'cd "$1/src" && shift && PATH="$1:$PATH" PG_REGRESS="$2/src/test/regress/pg_regress" \
       TESTDIR="$PWD" TESTDATADIR="$PWD/tmp_check" TESTLOGDIR="$PWD/tmp_check/log" PG_TEST_TIMEOUT_DEFAULT=180 prove -j "$3" --timer -I test/lib -I "$2/src/test/perl" $4' \
       sh "$work" "$bindir" "$pgxs_dir" "$jobs" "${TAP:-test/t/*.pl}"

@@ -19,10 +19,9 @@ struct ClockReading
 /// The computer's wall clock. A template parameter of the generator, so that
 /// tests can put a clock of their own in its place.
 ///
-/// clock_gettime is answered by the vDSO without a system call, and the vDSO
-/// orders its reading after earlier loads (rdtsc_ordered in Linux), which the
-/// generator relies on: of a word ahead of the clock it judges by a reading that
-/// comes after the word's load.
+/// The vDSO answers clock_gettime without a system call and orders its reading
+/// after earlier loads (rdtsc_ordered in Linux). The generator relies on that: it
+/// judges a word ahead of the clock by a reading that comes after the word's load.
 struct SystemClock
 {
     static ClockReading Now()
@@ -33,6 +32,12 @@ struct SystemClock
                 static_cast<std::int32_t>(now.tv_nsec % 1000000)};
     }
 };
+
+/// Where the wall clock stands, in ms since `epoch` (ms since 1970).
+inline std::int64_t OffsetNow(std::int64_t epoch)
+{
+    return SystemClock::Now().milliseconds - epoch;
+}
 
 /// Nanoseconds on a clock that no one sets, for measuring how long a wait has
 /// lasted while the wall clock is in doubt.

@@ -9,17 +9,8 @@
 
 /// The generator: one 64-bit word of state, one pure step, one exchange loop.
 ///
-/// The state word
-///
-///     63   62                       22 21                  0
-///     +---+---------------------------+---------------------+
-///     | 0 |   offset of the last ID   |  its sequence       |
-///     +---+---------------------------+---------------------+
-///
-/// is the last ID that was issued, less its node ID: the bits of the node ID
-/// are zero, so an ID is the word or-ed with the node field. Zero means that
-/// nothing has been issued. A floor has all lower bits set, those of the node ID
-/// too, which no ID's word has: nothing is left in its millisecond.
+/// The state word (layout.hpp) is the last ID that was issued, less its node ID.
+/// Zero means that nothing has been issued.
 ///
 /// Invariant: the word only ever rises, and each rise issues exactly the ID
 /// that the new word stands for, or sets a floor. Uniqueness and order follow
@@ -27,15 +18,15 @@
 /// only, and a caller that starts after another has returned loads a word at
 /// least as large as the other's ID.
 ///
-/// The word is lost with the server's memory. That no later run repeats an ID
-/// follows from the reservation (reservation.hpp): no ID's millisecond is at or
-/// past the limit, which is durable before it is raised, and the next run
-/// starts above it.
+/// The word is lost with the server's memory. The reservation (window.hpp) keeps
+/// later runs from repeating an ID: an ID's millisecond is always below the
+/// limit, the limit is durable before it is raised, and the next run starts
+/// above it.
 namespace timeshard {
 
 inline constexpr std::int64_t kNanosecondsPerMillisecond = 1000000;
 
-/// A gap is measured in ns up to here, 292 years, and no larger one is told from it.
+/// The largest gap that ns can measure, 292 years; larger ones count as this one.
 inline constexpr std::int64_t kLargestGapMs =
     std::numeric_limits<std::int64_t>::max() / kNanosecondsPerMillisecond;
 
@@ -50,7 +41,7 @@ enum class Status : std::uint8_t {
 };
 
 /// The outcome of one step. `word` is the new state word when kIssued, else
-/// the one that stood in the way; `last` is the one before, when kIssued.
+/// the one that stood in the way; `last` is the one before it, when kIssued.
 struct Step
 {
     Status status;
@@ -67,7 +58,7 @@ struct Moment
     std::int32_t nanoseconds;
 };
 
-/// What `clock` shows now, in ms from `epoch` (ms since 1970).
+/// What `clock` shows now, by `epoch` (ms since 1970).
 template <typename Clock>
 inline Moment ReadMoment(Clock &clock, std::int64_t epoch)
 {
@@ -75,34 +66,7 @@ inline Moment ReadMoment(Clock &clock, std::int64_t epoch)
     return {reading.milliseconds - epoch, reading.nanoseconds};
 }
 
-constexpr std::int64_t OffsetOf(std::uint64_t word)
-{
-    return static_cast<std::int64_t>(word >> kLowerBits);
-}
-
-constexpr std::int32_t SequenceOf(std::uint64_t word)
-{
-    return static_cast<std::int32_t>(word & ((std::uint64_t{1} << kLowerBits) - 1));
-}
-
-/// The first word of a millisecond.
-constexpr std::uint64_t WordAt(std::int64_t offset)
-{
-    return static_cast<std::uint64_t>(offset) << kLowerBits;
-}
-
-/// The word of a floor: everything up to the end of that millisecond is taken.
-constexpr std::uint64_t FloorAt(std::int64_t offset)
-{
-    return WordAt(offset) | ((std::uint64_t{1} << kLowerBits) - 1);
-}
-
-constexpr bool IsFloor(std::uint64_t word)
-{
-    return word == FloorAt(OffsetOf(word));
-}
-
-/// How many IDs were issued in the millisecond of `last`, when it was left.
+/// How many IDs were issued in the millisecond of `last`, the word it was left at.
 constexpr std::int64_t IdsInMillisecond(std::uint64_t last)
 {
     return last == 0 || IsFloor(last) ? 0 : SequenceOf(last) + 1;
@@ -124,15 +88,15 @@ constexpr std::uint64_t FirstOf(const Step &step)
 }
 
 /// What follows `last` when the clock reads `now` and the milliseconds below
-/// `limit` are reserved. Pure: it reads and changes nothing else. The gap of a
-/// clock behind is measured in ns, because two processors' clocks can differ by
-/// a few around a tick, which is no fault. The limit, never above
-/// kMaxOffset + 1, is looked at for a new millisecond only: the one that an ID
-/// is already in was below it. (While nothing has been issued that is the epoch's own,
-/// before which no ID can have been.)
+/// `limit` are reserved. Pure: it reads and changes nothing else. A gap is
+/// measured in ns, because the clocks of two processors can differ by a few
+/// around a tick, which is no fault. The limit, at most kMaxOffset + 1, is
+/// checked for a new millisecond only: the one that an ID is already in was
+/// below it. (If nothing has been issued, that is the epoch's own millisecond,
+/// before which there can be no ID.)
 ///
-/// `wanted` (1 or more) IDs in a row are taken, or as many as the millisecond has
-/// left; then `word` is the last of them, and FirstOf(step) the first.
+/// Takes `wanted` (1 or more) IDs in a row, or as many as the millisecond has
+/// left. `word` is then the last of them, and FirstOf(step) the first.
 constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence,
                        std::int64_t limit, std::int32_t wanted = 1)
 {
@@ -157,17 +121,16 @@ constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence
 /// by `clock`, whose milliseconds count from `epoch` (ms since 1970), in a
 /// millisecond below `limit`.
 ///
-/// The clock is read first, while the processor fetches the word's cache line,
-/// for itself alone: a line that is only shared when it is loaded must be fetched
-/// again by the exchange, and the longer the time from load to exchange, the more
-/// of them are lost.
+/// The clock is read first, while the processor fetches the word's cache line
+/// for writing: a line loaded in the shared state must be fetched again for the
+/// exchange, and the longer load and exchange are apart, the more exchanges fail.
 ///
-/// A word ahead of that reading is of a session that has read the clock since, or
-/// the clock has gone back. The reading that tells is one *after* the load. After a
-/// lost exchange the newer word was put there by a session that has read the clock
-/// since our load; if it is in a later millisecond than our reading, that
-/// millisecond has begun and is honest for us too. The clock is read again only
-/// when the millisecond is used up.
+/// If the word is ahead of that reading, either another session read the clock
+/// later or the clock stepped back; only a reading *after* the load tells which.
+/// After a lost exchange, the newer word comes from a session that read the clock
+/// after our load. If it is in a later millisecond than our reading, that
+/// millisecond has begun, and an ID in it is honest for us too. So the clock is
+/// read again only when the millisecond is used up.
 template <typename Atomic, typename Clock>
 [[gnu::always_inline]] inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch,
                                             std::int32_t max_sequence, std::int64_t limit,
@@ -194,13 +157,13 @@ template <typename Atomic, typename Clock>
     }
 }
 
-/// Raises `state` to the floor at `offset` (0 to kMaxOffset), unless it is
-/// above it already. Returns the word that it replaced, 0 if none: what was
-/// issued in its millisecond, no later step can count. A session that loses an
-/// exchange to it finds nothing left in the floor's millisecond, so it reads the
-/// clock again rather than take the floor for a millisecond that has begun.
+/// Lifts `state` to the floor at `offset` (0 to kMaxOffset), unless it is
+/// above it already. Returns the word that it replaced, 0 if none: the caller
+/// must count what was issued in its millisecond, because no later step can. A
+/// session that loses an exchange to the floor finds its millisecond used up, so
+/// it reads the clock again rather than take that millisecond for begun.
 template <typename Atomic>
-inline std::uint64_t RaiseToFloor(Atomic &state, std::int64_t offset)
+inline std::uint64_t LiftToFloor(Atomic &state, std::int64_t offset)
 {
     std::uint64_t word = state.load();
     while (word < FloorAt(offset))

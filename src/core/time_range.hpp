@@ -16,12 +16,6 @@ constexpr std::int64_t OffsetAtOrAfter(std::int64_t time_us, std::int64_t epoch)
     return time_us / 1000 + (time_us % 1000 > 0 ? 1 : 0) - epoch;
 }
 
-/// The smallest ID of the millisecond at `offset` (0 to kMaxOffset).
-constexpr std::int64_t SmallestIdAt(std::int64_t offset)
-{
-    return offset << kLowerBits;
-}
-
 /// The largest ID of the milliseconds before `offset`: -1 if there is none, the
 /// largest of all if `offset` is past the end.
 constexpr std::int64_t LargestIdBefore(std::int64_t offset)
@@ -29,8 +23,8 @@ constexpr std::int64_t LargestIdBefore(std::int64_t offset)
     if (offset <= 0)
         return -1;
     if (offset > kMaxOffset)
-        return SmallestIdAt(kMaxOffset) + (SmallestIdAt(1) - 1);
-    return SmallestIdAt(offset) - 1;
+        return static_cast<std::int64_t>(FloorAt(kMaxOffset));
+    return static_cast<std::int64_t>(FloorAt(offset - 1));
 }
 
 } // namespace timeshard

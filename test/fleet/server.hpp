@@ -2,9 +2,9 @@
 
 #include "generator.hpp"
 #include "layout.hpp"
-#include "mark.hpp"
+#include "mark_record.hpp"
 #include "patience.hpp"
-#include "reservation.hpp"
+#include "window.hpp"
 #include "wrong_clock.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 #include <cstdint>
 
 /// One server of the fleet: the core's generator, reservation and patience, put
-/// together as src/pg does it, with a disk that keeps the mark's two slots.
+/// together as src/server does it, with a disk that keeps the mark's two slots.
 namespace timeshard::fleet {
 
 /// timeshard.max_clock_wait, its default.
@@ -172,7 +172,7 @@ private:
             mark_ = *mark;
             disk.Write(mark_);
             disk.Copy(mark_);
-            RaiseToFloor(word_, floor);
+            LiftToFloor(word_, floor);
         }
         return floor_taken_ = true;
     }

@@ -1,5 +1,5 @@
-# Libraries of other versions of the shared state, and a server of a test's own
-# to install them in.
+# Libraries of another release or version of the shared state, and a server of a
+# test's own to install them in.
 package Libraries;
 
 use strict;
@@ -25,11 +25,12 @@ sub installed_library
     return "$directory/timeshard.so";
 }
 
-# Builds the library in a directory of its own; returns the file.
+# Builds the library in a directory of its own, from these sources or others;
+# returns the file.
 sub build_library
 {
-    my ($name, $flags) = @_;
-    my $sources = sources();
+    my ($name, $flags, $sources) = @_;
+    $sources //= sources();
     my $where = PostgreSQL::Test::Utils::tempdir() . "/$name";
     mkdir $where or die "cannot make $where: $!";
     system_or_bail('cp', '-R', map({ "$sources/$_" } qw(Makefile timeshard.control src sql)), $where);
@@ -54,7 +55,8 @@ sub install_library
 # The version of the shared state that the sources are of.
 sub state_version
 {
-    my ($version) = slurp_file(sources() . '/src/pg/shared_state.cpp') =~ /^#define TIMESHARD_STATE_VERSION (\d+)$/m;
+    my ($file) = glob(sources() . '/src/*/shared_state.cpp');
+    my ($version) = slurp_file($file) =~ /^#define TIMESHARD_STATE_VERSION (\d+)$/m;
     return $version // die 'the sources have no version of the shared state';
 }
 

@@ -1,5 +1,5 @@
 # The file of the durable mark as a test sees it from outside: its records, and
-# ways to damage it. The layout is that of src/core/mark.hpp.
+# ways to damage it. The layout is that of src/core/mark_record.hpp.
 package MarkFile;
 
 use strict;

@@ -28,7 +28,8 @@ else
   version=$(version_of <META.json)
   take() {
     find . \( -name .git -o -name build -o -name tmp_check -o -name results -o -name log -o -name 'bench-report*' \) -prune \
-      -o -type f ! -name '*.o' ! -name '*.bc' ! -name '*.so' ! -name '*.zip' ! -name 'regression.*' -print |
+      -o -type f ! -name '*.o' ! -name '*.bc' ! -name '*.so' ! -name '*.zip' ! -name 'regression.*' \
+      ! -path "./sql/timeshard--$version.sql" -print |
       LC_ALL=C sort | tar -cf - -T -
   }
 fi

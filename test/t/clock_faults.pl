@@ -15,7 +15,7 @@ use Timeshard;
 use TimeshardSession;
 
 my $next = 'SELECT timeshard_next_id()';
-my $behind_last = qr/^55000 clock is [\d.]+ ms behind the last ID$/;
+my $behind_last = qr/^55000 clock is [\d.]+ s behind the last ID$/;
 my $behind_mark = qr/clock is [\d.]+ s behind what earlier runs of this server reserved/;
 my $behind_checkpoint = qr/clock is [\d.]+ s behind the server's last checkpoint/;
 my $checkpoint_hint = qr/HINT:  Set the server's clock right. If it is right, and was ahead at the checkpoint, run CHECKPOINT\./;
@@ -67,7 +67,7 @@ for my $case ([ '-1', 1 ], [ '-3600', 3600 ])
     else
     {
         fails_with($node, $next,
-            qr/ERROR:  55000: clock is [\d.]+ ms behind the last ID\nDETAIL:  .*\nHINT:  Set the server's clock right\./,
+            qr/ERROR:  55000: clock is [\d.]+ s behind the last ID\nDETAIL:  .*\nHINT:  Set the server's clock right\./,
             "$name: a new session, too");
     }
     set_clock($node, '+0');

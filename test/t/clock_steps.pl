@@ -23,7 +23,7 @@ my $began = monotonic();
 my $session = TimeshardSession->new($node);
 $session->ask_ok("LOAD 'timeshard'");    # before that it knows no setting of ours
 
-my $refusal = qr/^ERROR:  55000: clock is [\d.]+ ms behind the last ID\nDETAIL:  .+\.\nHINT:  .+\./;
+my $refusal = qr/^ERROR:  55000: clock is [\d.]+ s behind the last ID\nDETAIL:  .+\.\nHINT:  .+\./;
 my $last_id = 0;
 my $rises = 1;
 
@@ -47,8 +47,8 @@ sub take
 sub waited
 {
     my ($err) = @_;
-    my ($waited) = $err =~ /this call has waited ([\d.]+) ms/;
-    return $waited // -1;
+    my ($waited) = $err =~ /this call has waited ([\d.]+) s/;
+    return defined $waited ? 1000 * $waited : -1;
 }
 
 sub max_clock_wait

@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Timeshard;
 
-plan skip_all => 'no sources in ' . sources() unless -e sources() . '/src/pg/shared_state.cpp';
+plan skip_all => 'no sources in ' . sources() unless -e sources() . '/src/server/shared_state.cpp';
 my $installed = installed_library();
 my $directory = PostgreSQL::Test::Utils::tempdir();
 

@@ -96,11 +96,11 @@ SQL
     # right again, all are served.
     $name = "$mode, the clock stepped back in the first wait";
     injected($name);
-    my $refused = qr/^55000 clock is [\d.]+ ms behind the floor$/;
+    my $refused = qr/^55000 clock is [\d.]+ s behind the floor$/;
     ok($later->await_error($refused, sub { set_clock($node, '-3600') }), "$name: refused");
     my $session = TimeshardSession->new($node);
     like(($session->ask($next))[1],
-        qr/^ERROR:  55000: clock is [\d.]+ ms behind the floor\nDETAIL:  IDs start after .*\nHINT:  Set the server's clock right\./,
+        qr/^ERROR:  55000: clock is [\d.]+ s behind the floor\nDETAIL:  IDs of up to .*\nHINT:  Set the server's clock right\./,
         "$name: with a hint");
     set_clock($node, '+0');
     ok($later->await_progress, "$name: set right, all are served without another start");

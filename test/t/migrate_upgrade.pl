@@ -101,7 +101,7 @@ subtest 'the clock is behind, the mark not taken along' => sub {
     my $new = upgrade($old, 'new_behind', clock => '-10m');
     cmp_ok($new->safe_psql('shop', $insert), '<', $was->{largest}, 'keys are made in times that the data has used');
     $new->safe_psql('shop', block_text('dump-2'));
-    fails_with($new, $insert, qr/55000: clock is \d+\.\d{3} ms behind the floor/, 'no more once the floor is raised', dbname => 'shop');
+    fails_with($new, $insert, qr/55000: clock is \d+\.\d{3} s behind the floor/, 'no more once the floor is raised', dbname => 'shop');
     right_again($new, $was->{largest}, 'raised');
 };
 

@@ -1,9 +1,9 @@
 /// The reservation, the floor and the choice among the mark's slots.
 
 #include "generator.hpp"
-#include "mark.hpp"
+#include "mark_record.hpp"
 #include "patience.hpp"
-#include "reservation.hpp"
+#include "window.hpp"
 #include "stage.hpp"
 
 #include <cstdint>
@@ -115,12 +115,12 @@ TEST(Floor, OnlyRises)
     for (const std::uint64_t lower : {std::uint64_t{0}, Word(99, kMax), Word(100, 4)}) {
         Stage stage(lower, {0, 0});
         Stage::Atomic atomic{stage};
-        EXPECT_EQ(RaiseToFloor(atomic, 100), lower);
+        EXPECT_EQ(LiftToFloor(atomic, 100), lower);
         EXPECT_EQ(stage.word, FloorAt(100));
     }
     Stage stage(Word(101, 0), {0, 0});
     Stage::Atomic atomic{stage};
-    EXPECT_EQ(RaiseToFloor(atomic, 100), 0u) << "nothing replaced";
+    EXPECT_EQ(LiftToFloor(atomic, 100), 0u) << "nothing replaced";
     EXPECT_EQ(stage.word, Word(101, 0));
 }
 
@@ -129,7 +129,7 @@ TEST(Floor, RisesOverARivalThatIssuesMeanwhile)
     Stage stage(Word(90, 1), {0, 0});
     stage.Before(1, [&] { stage.word = Word(90, 2); });
     Stage::Atomic atomic{stage};
-    EXPECT_EQ(RaiseToFloor(atomic, 100), Word(90, 2)) << "what the rival has made of it";
+    EXPECT_EQ(LiftToFloor(atomic, 100), Word(90, 2)) << "what the rival has made of it";
     EXPECT_EQ(stage.word, FloorAt(100));
     EXPECT_EQ(stage.Log(), "LXX");
 }

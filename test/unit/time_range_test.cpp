@@ -45,7 +45,7 @@ TEST(TimeRange, SplitsTheIdsExactly)
 {
     for (std::int64_t time = 1'000'000; time <= 1'003'000; time += 250) {
         const std::int64_t offset = OffsetAtOrAfter(time, kEpoch);
-        const std::int64_t bound = SmallestIdAt(offset);
+        const std::int64_t bound = static_cast<std::int64_t>(WordAt(offset));
         for (const std::int64_t id : {bound, bound + 1, bound + 4194303, bound + 4194304})
             EXPECT_GE(TimeOf(id), time);
         if (offset > 0) {

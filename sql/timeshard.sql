@@ -1,0 +1,241 @@
+\echo Use "CREATE EXTENSION timeshard" to load this file. \quit
+
+CREATE TYPE timeshard_parts AS (
+    id bigint,
+    "timestamp" bigint,
+    timestamp_offset bigint,
+    datetime timestamptz,
+    node_id integer,
+    sequence integer
+);
+COMMENT ON TYPE timeshard_parts IS 'an ID taken apart: when, where and in which order it was made';
+COMMENT ON COLUMN timeshard_parts.id IS 'the ID';
+COMMENT ON COLUMN timeshard_parts."timestamp" IS 'the millisecond in which it was made, since 1970';
+COMMENT ON COLUMN timeshard_parts.timestamp_offset IS 'the same since the epoch, 0 to 2199023255551';
+COMMENT ON COLUMN timeshard_parts.datetime IS 'the same as a time, exact to the millisecond';
+COMMENT ON COLUMN timeshard_parts.node_id IS 'the node ID of the server that made it';
+COMMENT ON COLUMN timeshard_parts.sequence IS 'its place within the millisecond, from 0';
+
+-- Generation
+
+CREATE FUNCTION timeshard_next_id() RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_next_id';
+COMMENT ON FUNCTION timeshard_next_id() IS
+'a new ID, larger than every ID that this server has returned before; waits or fails where the clock is behind the last ID (timeshard.max_clock_wait)';
+
+CREATE FUNCTION timeshard_next_id_with_prefix(prefix text) RETURNS text
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_next_id_with_prefix';
+COMMENT ON FUNCTION timeshard_next_id_with_prefix(text) IS
+'a new ID as 19 zero-padded digits behind the prefix, which may be any text; else as timeshard_next_id()';
+
+CREATE FUNCTION timeshard_prefix_at(prefix text, at_position integer) RETURNS text
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_prefix_at';
+COMMENT ON FUNCTION timeshard_prefix_at(text, integer) IS
+'a new ID as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19); else as timeshard_next_id()';
+
+CREATE FUNCTION timeshard_next_ids_support(internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_next_ids_support';
+COMMENT ON FUNCTION timeshard_next_ids_support(internal) IS
+'tells the planner how many rows timeshard_next_ids() returns';
+
+CREATE FUNCTION timeshard_next_ids(count integer) RETURNS SETOF bigint
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_ids';
+COMMENT ON FUNCTION timeshard_next_ids(integer) IS
+'so many new IDs, 0 or more, rising; else as timeshard_next_id()';
+
+-- Text
+
+CREATE FUNCTION timeshard_format(id bigint, prefix text, at_position integer DEFAULT 0) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_format';
+COMMENT ON FUNCTION timeshard_format(bigint, text, integer) IS
+'an existing ID, 0 or more, as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19)';
+
+-- Parsing
+
+CREATE FUNCTION timeshard_parse(id bigint) RETURNS timeshard_parts
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse';
+COMMENT ON FUNCTION timeshard_parse(bigint) IS
+'takes an ID, 0 or more, apart by the layout and epoch in force';
+
+CREATE FUNCTION timeshard_parse(id bigint, node_id_bits integer, custom_epoch bigint) RETURNS timeshard_parts
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse_layout';
+COMMENT ON FUNCTION timeshard_parse(bigint, integer, bigint) IS
+'takes an ID, 0 or more, of another layout apart: 41 bits of time since custom_epoch (ms since 1970), node_id_bits (1 to 16) of node ID, the rest of 22 sequence';
+
+CREATE FUNCTION timeshard_parse(formatted text) RETURNS timeshard_parts
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse_text';
+COMMENT ON FUNCTION timeshard_parse(text) IS
+'takes an ID in text apart; its prefix is recognised where that is unambiguous: leading, or inserted and without digits';
+
+CREATE FUNCTION timeshard_parse(formatted text, prefix text) RETURNS timeshard_parts
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse_text_prefix';
+COMMENT ON FUNCTION timeshard_parse(text, text) IS
+'takes an ID in text with the given prefix apart, wherever in it the prefix stands';
+
+-- Configuration
+
+CREATE FUNCTION timeshard_config(
+    OUT node_id integer,
+    OUT node_id_source text,
+    OUT node_address inet,
+    OUT node_id_bits integer,
+    OUT sequence_bits integer,
+    OUT max_node_id integer,
+    OUT ids_per_millisecond integer,
+    OUT custom_epoch bigint,
+    OUT epoch timestamptz,
+    OUT exhausted_at timestamptz,
+    OUT preloaded boolean,
+    OUT pending_restart boolean
+)
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_config';
+COMMENT ON FUNCTION timeshard_config() IS
+'what is in force since the server started, and where the node ID came from: configuration, environment, address (which members of pg_monitor see) or none;
+pending_restart if the settings now say otherwise';
+
+CREATE FUNCTION timeshard_config_info() RETURNS text
+LANGUAGE SQL STABLE PARALLEL SAFE
+-- Qualified: a function in the extension's schema that fits the arguments better
+-- would otherwise be taken, and run with the rights of whoever asks.
+RETURN (
+    SELECT pg_catalog.format(
+        E'allocation     41-%s-%s (bits of time, node ID, sequence)\n'
+        'node ID        %s of 0 to %s, from %s\n'
+        'sequence       0 to %s\n'
+        'IDs per ms     %s\n'
+        'epoch          %s (%s UTC)\n'
+        'end of life    %s UTC\n'
+        'preloaded      %s\n'
+        'restart due    %s',
+        c.node_id_bits, c.sequence_bits,
+        c.node_id, c.max_node_id,
+        CASE c.node_id_source
+            WHEN 'none' THEN 'no source: none is configured, and the machine has no address'
+            WHEN 'address' THEN 'the machine''s address' || coalesce(' ' || pg_catalog.host(c.node_address), '')
+            ELSE 'the server''s ' || c.node_id_source
+        END,
+        c.ids_per_millisecond - 1,
+        c.ids_per_millisecond,
+        c.custom_epoch, pg_catalog.to_char(c.epoch AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
+        pg_catalog.to_char(c.exhausted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
+        CASE WHEN c.preloaded THEN 'yes' ELSE 'no' END,
+        CASE WHEN c.pending_restart THEN 'yes: the settings have changed since the server started' ELSE 'no' END
+    )
+    FROM timeshard_config() AS c
+);
+COMMENT ON FUNCTION timeshard_config_info() IS
+'timeshard_config() for a person to read';
+
+-- The horizon
+
+CREATE FUNCTION timeshard_horizon_support(internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_horizon_support';
+COMMENT ON FUNCTION timeshard_horizon_support(internal) IS
+'has the planner warn of a statement that both asks for timeshard_horizon() and reads by it';
+
+CREATE FUNCTION timeshard_horizon() RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_horizon_support AS 'MODULE_PATHNAME', 'timeshard_horizon';
+COMMENT ON FUNCTION timeshard_horizon() IS
+'an ID below which nothing of this server can appear any more:
+every ID below it is committed, aborted or will never be used by the transaction that took it;
+never less than an answer before;
+read up to it in a later statement, under READ COMMITTED;
+an error while a transaction is open that was prepared before the server''s start or promotion;
+else as timeshard_next_id()';
+
+-- The mark and the floor
+
+CREATE FUNCTION timeshard_raise_floor(id bigint) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'timeshard_raise_floor';
+REVOKE ALL ON FUNCTION timeshard_raise_floor(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION timeshard_raise_floor(bigint) IS
+'makes every later ID of this server larger than the given one, durably;
+for data restored from elsewhere, or a damaged mark;
+an error for an ID more than a day ahead of the clock;
+a null raises nothing, with a warning';
+
+CREATE FUNCTION timeshard_stats(
+    OUT ids_issued bigint,
+    OUT sequence_waits bigint,
+    OUT clock_waits bigint,
+    OUT clock_refusals bigint,
+    OUT largest_step_ms bigint,
+    OUT mark_extensions bigint,
+    OUT slowest_extension interval,
+    OUT last_id bigint,
+    OUT last_id_at timestamptz,
+    OUT reserved_until timestamptz,
+    OUT started_at timestamptz,
+    OUT horizon_lag interval,
+    OUT horizon_holder integer
+)
+LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_stats';
+COMMENT ON FUNCTION timeshard_stats() IS
+'counters of the whole server since started_at, its start or Timeshard''s first use after it:
+IDs; calls that waited for the next millisecond;
+calls that waited for a clock set back, and that were refused;
+the largest step back in ms; writes of the mark and the slowest; the last ID;
+until when IDs may be issued without another write;
+how far the horizon is behind the clock (null if it cannot be told, as on a standby),
+and the process ID of the session that holds it back (null if it is none, a prepared transaction, or not yours to see)';
+
+CREATE FUNCTION timeshard_layout_change(
+    OUT since_id bigint,
+    OUT previous_node_id_bits integer,
+    OUT previous_custom_epoch bigint
+)
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_layout_change';
+COMMENT ON FUNCTION timeshard_layout_change() IS
+'the last change of this server''s layout: IDs below since_id parse by the previous one, with timeshard_parse(id, previous_node_id_bits, previous_custom_epoch);
+nulls if none is known: before the first ID after it, and where the mark was removed or replaced since;
+an error while the mark is damaged';
+
+-- Time
+
+CREATE FUNCTION timeshard_time(id bigint) RETURNS timestamptz
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_time';
+COMMENT ON FUNCTION timeshard_time(bigint) IS
+'when an ID, 0 or more, was made, to the millisecond, by the epoch in force';
+
+CREATE FUNCTION timeshard_time(id bigint, custom_epoch bigint) RETURNS timestamptz
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_time_epoch';
+COMMENT ON FUNCTION timeshard_time(bigint, bigint) IS
+'when an ID, 0 or more, was made, to the millisecond, by the given epoch in ms since 1970';
+
+CREATE FUNCTION timeshard_lower_bound(at timestamptz) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_lower_bound';
+COMMENT ON FUNCTION timeshard_lower_bound(timestamptz) IS
+'the smallest ID that can carry that time or later, by the epoch in force; an error for a time that no ID can carry';
+
+CREATE FUNCTION timeshard_lower_bound(at timestamptz, custom_epoch bigint) RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_lower_bound_epoch';
+COMMENT ON FUNCTION timeshard_lower_bound(timestamptz, bigint) IS
+'the smallest ID that can carry that time or later, by the given epoch in ms since 1970; an error for a time that no ID can carry';
+
+CREATE FUNCTION timeshard_last_before(at timestamptz) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_last_before';
+COMMENT ON FUNCTION timeshard_last_before(timestamptz) IS
+'the largest ID that can carry an earlier time, by the epoch in force: -1 if there is none, the largest of all past the end of time;
+timeshard_between() is made of it';
+
+-- A RETURN body that the planner inlines, so that an index on the ID serves it:
+-- neither strict nor with a SET clause. Each argument stands once, or one that is
+-- a subquery would not be inlined. Both ends are the last ID before a time: the
+-- first ID since a time does not always exist, the last one before it does, as -1.
+CREATE FUNCTION timeshard_between(id bigint, since timestamptz, until timestamptz) RETURNS boolean
+LANGUAGE SQL STABLE PARALLEL SAFE
+RETURN id > timeshard_last_before(since) AND id <= timeshard_last_before(until);
+COMMENT ON FUNCTION timeshard_between(bigint, timestamptz, timestamptz) IS
+'whether an ID was made at since or later and before until; served by an index on the ID; infinities and times outside the epoch reach to its ends';
+
+-- Short codes
+
+CREATE FUNCTION timeshard_encode(id bigint) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_encode';
+COMMENT ON FUNCTION timeshard_encode(bigint) IS
+'an ID, 0 or more, as 13 characters of Crockford base32, in ID order under COLLATE "C"';
+
+CREATE FUNCTION timeshard_decode(code text) RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_decode';
+COMMENT ON FUNCTION timeshard_decode(text) IS
+'the ID of a code of 13 characters in either case, I and L read as 1 and O as 0';

@@ -1,0 +1,86 @@
+#pragma once
+
+#include "layout.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+/// The durable mark: the record that a server keeps of how far it may have
+/// issued IDs, and as whom. The file has two slots, so that a torn write never
+/// touches the only copy that is known to be on disk:
+///
+///     extension n      writes slot n mod 2, syncs, copies the record into the
+///                      other slot without a sync, then raises the end in
+///                      shared memory
+///     extension n + 1  starts with that other slot
+///
+/// A failed attempt does not count as extension n: the next one is n again, on
+/// the same slot. Of two sound slots, the one of the higher generation counts. A
+/// run that finds them different rewrites and syncs that one before it goes on.
+namespace timeshard {
+
+/// Slots are a page apart: no device tears a write across that.
+inline constexpr std::size_t kMarkSlotSize = 4096;
+inline constexpr std::size_t kMarkSize = 2 * kMarkSlotSize;
+
+inline constexpr std::uint32_t kMarkMagic = 0x4d4b5354; // "TSKM" in the file
+inline constexpr std::uint32_t kMarkVersion = 1;
+
+/// The layout that held before the present one, and the first ID of the present
+/// one. `node_id_bits` is 0 if there has been no change.
+struct LayoutChange
+{
+    std::int64_t since_id;
+    std::int64_t custom_epoch;
+    std::int32_t node_id_bits;
+    std::int32_t unused;
+};
+
+/// As it stands in the file, in the machine's byte order.
+struct MarkRecord
+{
+    std::uint32_t magic;
+    std::uint32_t version;
+    std::uint64_t generation;
+    std::int64_t end; ///< IDs may have been issued in offsets below this one
+
+    std::int64_t custom_epoch;
+    std::int32_t node_id;
+    std::int32_t node_id_bits;
+    std::int32_t node_id_derived; ///< 1 if it was not configured
+    std::uint32_t timeline;
+    LayoutChange layout_change;
+
+    std::uint64_t system_identifier;
+    std::uint64_t inode; ///< of the file that was written: a copy has another
+
+    std::uint32_t unused;
+    std::uint32_t checksum; ///< CRC-32C of all before it
+};
+static_assert(sizeof(MarkRecord) == 96);
+static_assert(sizeof(MarkRecord) <= 512, "a sector, the least that a disk writes whole");
+
+constexpr std::size_t MarkSlotOf(std::uint64_t generation)
+{
+    return static_cast<std::size_t>(generation % 2) * kMarkSlotSize;
+}
+
+/// True if the record, whose checksum has been found right, makes sense.
+constexpr bool IsSound(const MarkRecord &record)
+{
+    return record.magic == kMarkMagic && record.version == kMarkVersion && record.end >= 0 &&
+           record.end <= kMaxOffset + 1 && record.custom_epoch >= kMinEpoch &&
+           record.custom_epoch <= kMaxEpoch && record.node_id_bits >= kMinNodeIdBits &&
+           record.node_id_bits <= kMaxNodeIdBits && record.node_id >= 0 &&
+           record.node_id <= Layout(record.node_id_bits).MaxNodeId();
+}
+
+/// The one of two slots that counts; either may be null, which is not sound.
+constexpr const MarkRecord *Newer(const MarkRecord *a, const MarkRecord *b)
+{
+    if (a == nullptr || b == nullptr)
+        return a == nullptr ? b : a;
+    return b->generation > a->generation ? b : a;
+}
+
+} // namespace timeshard

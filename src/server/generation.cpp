@@ -1,0 +1,169 @@
+#include "generation.hpp"
+
+#include "../core/clock.hpp"
+#include "../core/generator.hpp"
+#include "../core/layout.hpp"
+#include "../core/patience.hpp"
+
+#include "clock_errors.hpp"
+#include "clock_wait.hpp"
+#include "open_transactions.hpp"
+#include "reservation.hpp"
+#include "start.hpp"
+
+#include "compat.hpp"
+#include "settings.hpp"
+
+namespace timeshard {
+namespace {
+
+/// What a call needs, kept by each process.
+struct Generator
+{
+    SharedState *state; ///< null until the generator is ready
+    std::int64_t epoch;
+    std::uint64_t node_field;
+    std::int32_t max_sequence;
+
+    /// The transaction whose position is published, by its local number; 0 before
+    /// the first. In a parallel worker the worker's own number here, but its leader's
+    /// position in shared memory.
+    LocalTransactionId published;
+};
+
+Generator generator;
+
+/// Makes the generator ready in this process; `caller` is named in the error
+/// during recovery.
+pg_noinline void MakeReady(const char *caller)
+{
+    PreventCommandDuringRecovery(caller);
+    SharedState &state = AttachedState();
+    if (state.header.floor_taken.load() == 0)
+        TakeFloor(state);
+    const Identity &identity = state.header.identity;
+    const Layout layout(identity.node_id_bits);
+    generator = {&state, identity.custom_epoch, layout.NodeField(identity.node_id),
+                 layout.MaxSequence(), InvalidLocalTransactionId};
+}
+
+/// One step in a millisecond below `limit`. Inlined, so that a single ID does not pay
+/// for runs.
+pg_attribute_always_inline Step Take(std::int64_t limit, std::int32_t wanted)
+{
+    return TakeNext(generator.state->word, SystemClock{}, generator.epoch, generator.max_sequence,
+                    limit, wanted);
+}
+
+/// The ID whose word is `first`, `last` being the word before it. The first ID in a
+/// millisecond counts those of the one before, so an ordinary ID counts nothing.
+pg_attribute_always_inline std::int64_t Issue(std::uint64_t last, std::uint64_t first)
+{
+    if (SequenceOf(first) == 0)
+        generator.state->counters.issued_before.fetch_add(IdsInMillisecond(last));
+    return Layout::IdOf(first, generator.node_field);
+}
+
+[[noreturn]] void RaiseNoIdError(const Step &step, std::int64_t waited_ns)
+{
+    Counters &counters = generator.state->counters;
+    counters.clock_refusals.fetch_add(1);
+    if (step.status == Status::kBeforeEpoch)
+        RaiseBeforeEpochError(generator.epoch);
+    if (step.status == Status::kPastEnd)
+        RaisePastEndError(generator.epoch);
+    if (step.status == Status::kBehind && !IsFloor(step.word))
+        KeepLargest(counters.largest_step_ns, step.gap_ns);
+    RaiseClockError(step, generator.epoch, waited_ns);
+}
+
+/// Waits, extends the reservation and tries until there is an ID, a cancel or a
+/// reason to refuse. While another session extends, what is left of the reservation
+/// serves.
+Step AwaitStep(std::int32_t wanted)
+{
+    SharedState &state = *generator.state;
+    Patience patience(MaxClockWait());
+
+    for (bool first = true;; first = false) {
+        CHECK_FOR_INTERRUPTS();
+        const std::int64_t before_ns = MonotonicNanoseconds();
+        Step step = Take(state.header.renew_at.load(), wanted);
+        const std::int64_t end = state.header.end.load();
+        if (step.status == Status::kUnreserved) {
+            ExtendReservation(state);
+            step = Take(state.header.end.load(), wanted);
+        }
+        if (step.status == Status::kIssued)
+            return step;
+        if (step.status == Status::kUnreserved) {
+            AwaitReservation(state, end); // a sync takes longer than the reservation lasts
+            continue;
+        }
+        if (step.status == Status::kBeforeEpoch || step.status == Status::kPastEnd ||
+            !patience.ShouldWait(step, before_ns, MonotonicNanoseconds()))
+            RaiseNoIdError(step, patience.Waited(before_ns));
+        if (first)
+            CountWait(state, step);
+        if (step.status == Status::kBehind)
+            LogWait(state, step);
+        SleepForClock(step.gap_ns);
+    }
+}
+
+/// True if a step can be taken at once, as for nearly all IDs. Inlined, so that nothing
+/// of an ordinary ID's step goes through memory.
+pg_attribute_always_inline bool TryStep(std::int32_t wanted, Step *step)
+{
+    if (generator.published != LocalNumberOf(*MyProc)) [[unlikely]]
+        return false;
+    *step = Take(generator.state->header.renew_at.load(), wanted);
+    return step->status == Status::kIssued;
+}
+
+/// The step of a session's or a transaction's first ID, and of one that has to wait.
+pg_noinline Step SlowStep(const char *caller, std::int32_t wanted)
+{
+    if (generator.state == nullptr)
+        MakeReady(caller);
+    bool may_lift = false;
+    if (generator.published != LocalNumberOf(*MyProc)) {
+        may_lift = PublishOwnPosition(generator.state->word);
+        generator.published = LocalNumberOf(*MyProc);
+    }
+    const Step step = AwaitStep(wanted);
+    if (may_lift)
+        LiftOwnPosition(OffsetOf(step.word));
+    return step;
+}
+
+} // namespace
+
+std::int64_t NextId(const char *caller)
+{
+    Step step;
+    if (TryStep(1, &step)) [[likely]]
+        return Issue(step.last, step.word);
+    const Step slow = SlowStep(caller, 1);
+    return Issue(slow.last, slow.word);
+}
+
+Run NextRun(const char *caller, std::int32_t wanted)
+{
+    Step step;
+    if (!TryStep(wanted, &step)) [[unlikely]]
+        step = SlowStep(caller, wanted);
+    const std::uint64_t first = FirstOf(step);
+    return {Issue(step.last, first), static_cast<std::int32_t>(step.word - first) + 1};
+}
+
+std::uint64_t NextUnusedWord(const char *caller)
+{
+    if (generator.state == nullptr)
+        MakeReady(caller);
+    const Step step = AwaitStep(1);
+    Issue(step.last, step.word);
+    return step.word;
+}
+
+} // namespace timeshard

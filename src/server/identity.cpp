@@ -1,0 +1,157 @@
+#include "identity.hpp"
+
+#include "../core/layout.hpp"
+#include "../core/node_address.hpp"
+
+#include <arpa/inet.h>
+#include <cstring>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include "postgres.hpp"
+#include "settings.hpp"
+
+namespace timeshard {
+namespace {
+
+/// Finds the interface of the preferred default route; empty if there is none,
+/// or on a system without /proc/net/route.
+void FindDefaultInterface(char (&name)[IF_NAMESIZE])
+{
+    char line[512];
+    std::uint32_t best_metric = 0;
+
+    name[0] = '\0';
+    FILE *routes = AllocateFile("/proc/net/route", "r");
+    if (routes == nullptr)
+        return;
+    while (fgets(line, sizeof(line), routes) != nullptr) {
+        const auto route = ParseRouteLine(line);
+        if (!route || (name[0] != '\0' && route->metric >= best_metric))
+            continue;
+        best_metric = route->metric;
+        strlcpy(name, route->interface.data(), Min(route->interface.size() + 1, sizeof(name)));
+    }
+    FreeFile(routes);
+}
+
+void ConsiderInterface(NodeAddressChooser &chooser, const ifaddrs &entry)
+{
+    if (entry.ifa_addr == nullptr)
+        return;
+    HostAddress address{};
+    address.interface = entry.ifa_name;
+    address.usable = (entry.ifa_flags & IFF_UP) != 0 && (entry.ifa_flags & IFF_LOOPBACK) == 0;
+    if (entry.ifa_addr->sa_family == AF_INET) {
+        const auto *ipv4 = reinterpret_cast<const sockaddr_in *>(entry.ifa_addr);
+        std::memcpy(address.bytes.data(), &ipv4->sin_addr, 4);
+    } else if (entry.ifa_addr->sa_family == AF_INET6) {
+        const auto *ipv6 = reinterpret_cast<const sockaddr_in6 *>(entry.ifa_addr);
+        std::memcpy(address.bytes.data(), &ipv6->sin6_addr, 16);
+        address.is_ipv6 = true;
+    } else {
+        return;
+    }
+    chooser.Consider(address);
+}
+
+/// Fills in the node ID that the machine's address gives.
+void DeriveNodeId(Identity &identity)
+{
+    char default_interface[IF_NAMESIZE];
+    FindDefaultInterface(default_interface);
+
+    NodeAddressChooser chooser(default_interface);
+    ifaddrs *addresses = nullptr;
+    if (getifaddrs(&addresses) != 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("could not list the machine's addresses: %m"),
+                        errdetail("No node ID is configured, so one would be derived from them."),
+                        errhint("Set timeshard.node_id to a number that no other server has, and "
+                                "restart the server.")));
+    for (const ifaddrs *entry = addresses; entry != nullptr; entry = entry->ifa_next)
+        ConsiderInterface(chooser, *entry);
+    freeifaddrs(addresses);
+
+    identity.node_id = chooser.NodeId(identity.node_id_bits);
+    identity.node_id_source = NodeIdSource::kNone;
+    if (!chooser.Found())
+        return;
+    identity.node_id_source = NodeIdSource::kAddress;
+    inet_ntop(chooser.IsIpv6() ? AF_INET6 : AF_INET, chooser.Bytes().data(), identity.node_address,
+              sizeof(identity.node_address));
+}
+
+} // namespace
+
+const char *NodeIdSourceName(NodeIdSource source)
+{
+    switch (source) {
+    case NodeIdSource::kConfiguration:
+        return "configuration";
+    case NodeIdSource::kEnvironment:
+        return "environment";
+    case NodeIdSource::kAddress:
+        return "address";
+    case NodeIdSource::kNone:
+        break;
+    }
+    return "none";
+}
+
+Identity MakeIdentity()
+{
+    Identity identity{};
+    identity.custom_epoch = ConfiguredEpoch();
+    identity.node_id_bits = ConfiguredNodeIdBits();
+    identity.configured_node_id = ConfiguredNodeId();
+    if (identity.configured_node_id < 0) {
+        DeriveNodeId(identity);
+        return identity;
+    }
+
+    const Layout layout(identity.node_id_bits);
+    identity.node_id = identity.configured_node_id;
+    identity.node_id_source =
+        NodeIdIsFromEnvironment() ? NodeIdSource::kEnvironment : NodeIdSource::kConfiguration;
+    if (identity.node_id > layout.MaxNodeId())
+        ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+                        errmsg("node ID must be between 0 and %d", layout.MaxNodeId()),
+                        errdetail("The node ID is %d, from the server's %s, and "
+                                  "timeshard.node_id_bits is %d.",
+                                  identity.node_id, NodeIdSourceName(identity.node_id_source),
+                                  identity.node_id_bits),
+                        errhint("Choose a smaller timeshard.node_id, or raise "
+                                "timeshard.node_id_bits, up to %d, on every server alike.",
+                                kMaxNodeIdBits)));
+    return identity;
+}
+
+void ReportIdentity(const Identity &identity)
+{
+    if (identity.node_id_source == NodeIdSource::kNone)
+        ereport(WARNING,
+                (errmsg("timeshard has no node ID and uses 0"),
+                 errdetail("No node ID is configured, and the machine has no address to derive "
+                           "one from."),
+                 errhint("Set timeshard.node_id to a number that no other server has, and restart "
+                         "the server.")));
+    ereport(LOG_SERVER_ONLY,
+            (errmsg("timeshard issues IDs as node %d (from %s%s%s), layout %d-%d-%d, epoch "
+                    "%lld",
+                    identity.node_id, NodeIdSourceName(identity.node_id_source),
+                    identity.node_address[0] != '\0' ? " " : "", identity.node_address, kOffsetBits,
+                    identity.node_id_bits, kLowerBits - identity.node_id_bits,
+                    static_cast<long long>(identity.custom_epoch)),
+             errhidestmt(true)));
+}
+
+bool IdentityWouldChange(const Identity &identity)
+{
+    return identity.configured_node_id != ConfiguredNodeId() ||
+           identity.node_id_bits != ConfiguredNodeIdBits() ||
+           identity.custom_epoch != ConfiguredEpoch();
+}
+
+} // namespace timeshard

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+
+/// Who a server is among those that issue IDs: its node ID, layout and epoch.
+namespace timeshard {
+
+/// Where the node ID came from.
+enum class NodeIdSource : std::int32_t { kConfiguration, kEnvironment, kAddress, kNone };
+
+/// The word that timeshard_config() shows for a source.
+const char *NodeIdSourceName(NodeIdSource source);
+
+/// Plain data: it stands in shared memory.
+struct Identity
+{
+    std::int64_t custom_epoch;       ///< ms since 1970
+    std::int32_t node_id;            ///< 0 to the layout's largest
+    std::int32_t node_id_bits;       ///< 1 to 16
+    std::int32_t configured_node_id; ///< the setting that gave it, -1 if derived
+    NodeIdSource node_id_source;
+    char node_address[46]; ///< the address it was derived from, else empty
+};
+
+/// Makes the identity of the settings as they stand in this process, with the
+/// machine's address where no node ID is configured. Raises an error if the
+/// node ID does not fit the layout.
+Identity MakeIdentity();
+
+/// Logs who the server is; a WARNING if it has no node ID of its own.
+void ReportIdentity(const Identity &identity);
+
+/// True if the settings as they stand in this process would make another
+/// identity at the next start of the server.
+bool IdentityWouldChange(const Identity &identity);
+
+} // namespace timeshard

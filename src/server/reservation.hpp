@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+
+#include "shared_state.hpp"
+
+/// The reservation of the running server, and floors lifted by hand: what makes the
+/// mark go on. Both raise an error, and change nothing, if the mark cannot be written,
+/// and end the session if the postmaster is gone.
+namespace timeshard {
+
+/// Extends the reservation if that is due and the lock is free: while one session does
+/// so, the others use what is left.
+void ExtendReservation(SharedState &state);
+
+/// Waits until the reservation's end is above `end`, where it stood: for another
+/// session to extend it, or for the turn to do so. Answers a cancel.
+void AwaitReservation(SharedState &state, std::int64_t end);
+
+/// What to do about a mark that is damaged.
+enum class DamagedMark : std::uint8_t { kRefuse, kReplace };
+
+/// Guarantees that every later ID lies after the millisecond at `offset` (0 to
+/// kMaxOffset); durable when it returns. An error if the mark is damaged and not to
+/// be replaced.
+void LiftFloor(SharedState &state, std::int64_t offset, DamagedMark damaged);
+
+} // namespace timeshard

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+/// The timeshard.* settings: where they come from, and the errors where anything but
+/// the server's configuration has set one.
+namespace timeshard {
+
+/// Defines the settings. Raises an error if a value is bad, or was given by a
+/// session or a role before the library was loaded; then, and at every later
+/// attempt in the same session, the library does not load.
+void DefineSettings();
+
+/// timeshard.node_id as it stands in this process, -1 to derive it.
+int ConfiguredNodeId();
+
+/// True if timeshard.node_id has its value from the server's environment.
+bool NodeIdIsFromEnvironment();
+
+/// timeshard.node_id_bits, 1 to 16.
+int ConfiguredNodeIdBits();
+
+/// timeshard.custom_epoch, in ms since 1970.
+std::int64_t ConfiguredEpoch();
+
+/// timeshard.max_clock_wait, in ms, 0 to 60,000.
+int MaxClockWait();
+
+} // namespace timeshard

@@ -1,0 +1,128 @@
+#include "shared_state.hpp"
+
+#include <cstring>
+#include <type_traits>
+
+#include "open_transactions.hpp"
+
+#include "compat.hpp"
+#include "wait_events.hpp"
+
+namespace timeshard {
+namespace {
+
+constexpr char kName[] = "timeshard";
+constexpr std::uint32_t kMagic = 0x54534844; // "TSHD"
+
+/// Rises whenever what a session must do with the state changes, not only when
+/// its layout does. The tests override it to play a library of the future.
+/// 2: no ID at or past the end of the reservation.
+/// 3: a position published before a transaction's first ID.
+/// 4: who releases the lock wakes those who wait for it.
+#ifndef TIMESHARD_STATE_VERSION
+#define TIMESHARD_STATE_VERSION 4
+#endif
+constexpr std::uint32_t kVersion = TIMESHARD_STATE_VERSION;
+
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(std::is_trivially_copyable_v<Identity>);
+
+SharedState *shared = nullptr; ///< this process's mapping, set once the positions are mapped
+bool preloaded = false;
+
+void Initialise(SharedState *state)
+{
+    std::memset(static_cast<void *>(state), 0, sizeof(*state));
+    state->header.magic = kMagic;
+    state->header.version = kVersion;
+    InitialiseStateLock(state->header.lock, NewLockTranche(kName));
+    state->counters.started_at.store(GetCurrentTimestamp());
+}
+
+/// Finds the shared state, or makes it: out of the reserve that every server
+/// keeps after start (contrib/pg_prewarm does the same up to 16).
+SharedState *Attach()
+{
+    if (shared != nullptr)
+        return shared;
+
+    NameWaitEvents();
+    SharedState *state = nullptr;
+    WithServerLock(AddinShmemInitLock, LW_EXCLUSIVE, [&] {
+        bool found;
+        state = static_cast<SharedState *>(ShmemInitStruct(kName, sizeof(*state), &found));
+        if (!found)
+            Initialise(state);
+    });
+
+    if (state->header.magic != kMagic || state->header.version != kVersion)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("the server runs another version of timeshard than this library"),
+                 errdetail("The shared state has version %u, and the library needs version %u.",
+                           state->header.version, kVersion),
+                 errhint("Restart the server. See \"Upgrade and uninstall\" in README.md.")));
+    AttachPositions();
+    NameLockTranche(state->header.lock.lock.tranche, kName);
+    shared = state;
+    return shared;
+}
+
+/// Captures the identity, unless another process has. It is made before the lock is
+/// taken, because that may raise an error; of two made at once, the first one stored
+/// counts.
+void CaptureIdentity(SharedState *state)
+{
+    Header &header = state->header;
+    const Identity identity = MakeIdentity();
+
+    const auto captured = [&] { return header.identity_captured.load() != 0; };
+    if (!LockUnless(header.lock, captured))
+        return;
+    const bool first = !captured();
+    if (first) {
+        header.identity = identity;
+        header.identity_captured.store(1);
+    }
+    Unlock(header.lock);
+
+    if (first)
+        ReportIdentity(identity);
+}
+
+} // namespace
+
+std::size_t SharedStateSize()
+{
+    return add_size(MAXALIGN(sizeof(SharedState)), PositionsSize());
+}
+
+void ForgetSharedState()
+{
+    shared = nullptr;
+}
+
+void SetPreloaded()
+{
+    preloaded = true;
+}
+
+bool IsPreloaded()
+{
+    return preloaded;
+}
+
+SharedState &AttachedState()
+{
+    SharedState *state = Attach();
+    if (state->header.identity_captured.load() == 0)
+        CaptureIdentity(state);
+    return *state;
+}
+
+const Identity &IdentityInForce()
+{
+    return AttachedState().header.identity;
+}
+
+} // namespace timeshard

@@ -1,0 +1,109 @@
+#pragma once
+
+#include "../core/mark_record.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "identity.hpp"
+#include "locks.hpp"
+#include "mark.hpp"
+#include "postgres.hpp"
+
+/// What every session of the server shares: the one generator.
+namespace timeshard {
+
+/// Read and written rarely. What is not atomic is written under the lock, and read
+/// under it, or after the flag that guards it was seen set.
+struct Header
+{
+    /// Read before anything else by every version that there will ever be.
+    std::uint32_t magic;
+    std::uint32_t version;
+
+    /// Held to capture the identity, to take the floor and to write the mark; never
+    /// while the clock is waited for.
+    StateLock lock;
+
+    // Store each flag after the data it guards.
+    std::atomic<std::uint32_t> identity_captured;
+    std::atomic<std::uint32_t> floor_taken; ///< the word is above what earlier runs issued
+    Identity identity;
+
+    // The reservation, in offsets; both 0 until the first one is durable.
+    std::atomic<std::int64_t> renew_at; ///< stored after `end`
+    std::atomic<std::int64_t> end;
+
+    Mark mark;
+
+    std::int64_t restart_point_ms; ///< see RecordRestartPoint(); 0 if not preloaded
+
+    // When a wait was last logged: monotonic, 0 before the first. Separate, or the
+    // wait for the floor at a start would silence the first wait for the clock.
+    std::atomic<std::int64_t> clock_wait_logged_ns;
+    std::atomic<std::int64_t> floor_wait_logged_ns;
+};
+
+/// What timeshard_stats() shows, since the state was made.
+struct Counters
+{
+    std::atomic<std::int64_t> issued_before; ///< IDs in milliseconds before the word's
+    std::atomic<std::int64_t> sequence_waits;
+    std::atomic<std::int64_t> clock_waits;
+    std::atomic<std::int64_t> clock_refusals;
+    std::atomic<std::int64_t> largest_step_ns;
+    std::atomic<std::int64_t> mark_extensions;
+    std::atomic<std::int64_t> slowest_extension_ns;
+    std::atomic<std::int64_t> started_at; ///< a TimestampTz
+};
+
+/// Updates a counter that keeps the largest value seen.
+inline void KeepLargest(std::atomic<std::int64_t> &largest, std::int64_t value)
+{
+    std::int64_t seen = largest.load();
+    while (seen < value && !largest.compare_exchange_strong(seen, value)) {
+    }
+}
+
+/// Its size and its name never change, or a new library would find no state and
+/// make a second generator beside the one that older sessions still use. No
+/// pointers: sessions may map it anywhere.
+struct SharedState
+{
+    Header header;
+    char header_reserve[256 - sizeof(Header)];
+
+    /// The state word has its cache lines for itself (two, because processors fetch
+    /// them in pairs), so that only IDs contend for it.
+    std::atomic<std::uint64_t> word;
+    char word_reserve[128 - sizeof(std::uint64_t)];
+
+    Counters counters;
+    char reserve[128 - sizeof(Counters)];
+};
+static_assert(sizeof(SharedState) == 512);
+static_assert(offsetof(SharedState, word) == 256);
+
+/// The shared memory that the state takes, with the positions.
+std::size_t SharedStateSize();
+
+/// Forgets this process's mapping of the state: the server has new memory.
+void ForgetSharedState();
+
+/// Says that shared_preload_libraries has loaded the library, in the postmaster; the
+/// processes that it starts inherit that.
+void SetPreloaded();
+
+/// True if shared_preload_libraries has loaded the library.
+bool IsPreloaded();
+
+/// The server's state, with the identity captured, by this process if it is the
+/// first to ask. Raises an error if the state is of another version, or the
+/// settings make no identity.
+SharedState &AttachedState();
+
+/// The identity in force.
+const Identity &IdentityInForce();
+
+} // namespace timeshard
