@@ -4,8 +4,8 @@
 # tests, and leaves nothing behind but, after a failure, that folder.
 #
 #   usage: run.sh [unit|fuzz|model|regress|tap ...]   all of them if none is named
-#   TAP="test/t/clock_steps.pl ..."              only these TAP tests
-#   JOBS=N                                     processors to use
+#   TAP="test/t/clock_steps.pl test/t/mark_*.pl"      only these TAP tests
+#   JOBS=N                                            processors to use
 set -eu
 to_top=..
 stages=${*:-unit fuzz model regress tap}
