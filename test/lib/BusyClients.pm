@@ -6,7 +6,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
-use POSIX ();
+use ClientPrograms qw(spawn end_all);
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
@@ -27,16 +27,13 @@ sub start_clients
     {
         my $log = $node->basedir . "/client_${database}_$number.log";
         open my $out, '>', $log or die "cannot write $log: $!";
-        my $pid = fork // die "cannot fork: $!";
-        if ($pid == 0)
-        {
+        my $run = sub {
             my $ok = eval { client($node, $database, $number, $scripts[ $number - 1 ], $out); 1 };
             print $out "E\tended: $@\n" unless $ok;
             close $out;
-            POSIX::_exit(0);
-        }
+        };
+        push @clients, { pid => spawn("$log.err", $run), log => $log };
         close $out;
-        push @clients, { pid => $pid, log => $log };
     }
     return await_clients();
 }
@@ -81,25 +78,13 @@ sub await_clients
 sub stop_clients
 {
     my ($node, $database) = @_;
-    kill 'TERM', map { $_->{pid} } @clients;
-    waitpid $_->{pid}, 0 for @clients;
+    end_all(map { $_->{pid} } @clients);
     my @lines = map { split /\n/, slurp_file($_->{log}) } splice @clients;
     my $file = $node->basedir . "/written_$database";
     append_to_file($file, join '', map { /^C\t(.*)/ ? "$1\n" : () } @lines);
     $node->safe_psql($database, "CREATE TABLE written (name text PRIMARY KEY, printed text);\n\\copy written FROM '$file'");
     my %seen = map { /^E\t(.*)/ ? ($1 => 1) : () } @lines;
     return sort keys %seen;
-}
-
-END
-{
-    my $status = $?;
-    if ($$ == $owner)
-    {
-        kill 'KILL', map { $_->{pid} } @clients;
-        waitpid $_->{pid}, 0 for @clients;
-    }
-    $? = $status;
 }
 
 1;

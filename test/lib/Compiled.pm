@@ -1,5 +1,4 @@
-# The parts of the kit that are C or C++, compiled into tmp_check when a test
-# first needs them.
+# Compiles the C and C++ of test/probes into tmp_check when a test first needs it.
 package Compiled;
 
 use strict;
@@ -13,17 +12,17 @@ use Test::More;
 
 our @EXPORT = qw(compile_kit compile_client compile_preload);
 
-# Compiles a program or library of the kit unless that has been done; returns
-# where it is. Test files that run at the same time may all do it.
+# Compiles a program or library unless that has been done; returns where it is. Test
+# files that run at the same time may all do it.
 sub compile_kit
 {
     my ($source, $binary, $compiler, @arguments) = @_;
-    $source = dirname(__FILE__) . "/../probes/$source";
+    my $probes = dirname(__FILE__) . '/../probes';
     $binary = "$PostgreSQL::Test::Utils::tmp_check/$binary";
-    my @parts = ($source, glob($source =~ s/\.\w+$/.h/r));
-    return $binary if -e $binary && !grep { -e && (stat)[9] > (stat $binary)[9] } @parts;
+    my @parts = ("$probes/$source", glob "$probes/*.h");
+    return $binary if -e $binary && !grep { (stat)[9] > (stat $binary)[9] } @parts;
     my $err;
-    IPC::Run::run([ $compiler, '-o', "$binary.$$", $source, @arguments ], '2>', \$err)
+    IPC::Run::run([ $compiler, '-o', "$binary.$$", "$probes/$source", @arguments ], '2>', \$err)
       or BAIL_OUT("cannot compile $source: $err");
     rename "$binary.$$", $binary or BAIL_OUT("cannot rename $binary.$$: $!");
     return $binary;

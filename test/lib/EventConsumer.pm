@@ -5,18 +5,17 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use ClientPrograms qw(spawn exit_status);
 use FindBin;
 use ManualParsers;
-use POSIX ();
 use PostgreSQL::Test::Utils;
-use TimeshardSession;
 
 our @EXPORT = qw(has_psycopg2 consumer exit_of said_by);
 
 our $client = "$FindBin::RealBin/../../doc/event_consumer.py";
 
 my $python = ManualParsers::python();
-my (%started, %errors_of);
+my %errors_of;
 
 sub has_psycopg2
 {
@@ -29,13 +28,8 @@ sub consumer
     my ($dsn, @arguments) = @_;
     my $program = @arguments && $arguments[0] =~ /\.py$/ ? shift @arguments : $client;
     my $file = "$PostgreSQL::Test::Utils::tmp_check/consumer_$$" . '_' . keys(%errors_of) . '.err';
-    my $pid = fork // die "cannot fork: $!";
-    if ($pid == 0)
-    {
-        open STDERR, '>', $file;
-        exec { $python } $python, $program, '--dsn', $dsn, @arguments or POSIX::_exit(127);
-    }
-    ($started{$pid}, $errors_of{$pid}) = (1, $file);
+    my $pid = spawn($file, $python, $program, '--dsn', $dsn, @arguments);
+    $errors_of{$pid} = $file;
     return $pid;
 }
 
@@ -43,10 +37,7 @@ sub consumer
 sub exit_of
 {
     my ($pid) = @_;
-    my $ended = eventually(sub { waitpid($pid, POSIX::WNOHANG()) == $pid });
-    my $status = $?;
-    return 'never' unless $ended;
-    delete $started{$pid};
+    my $status = exit_status($pid) // return 'never';
     return $status & 127 ? 'signal ' . ($status & 127) : $status >> 8;
 }
 
@@ -55,14 +46,6 @@ sub said_by
 {
     my ($pid) = @_;
     return -e $errors_of{$pid} ? slurp_file($errors_of{$pid}) : '';
-}
-
-END
-{
-    my $status = $?;
-    kill 'KILL', keys %started;
-    waitpid $_, 0 for keys %started;
-    $? = $status;
 }
 
 1;

@@ -1,21 +1,19 @@
 # Writers of a table of events and readers that follow it as a stream, each a
-# session of its own (event_writer.cpp and event_reader.cpp, which say what is in
-# their logs), through whatever befalls the server.
+# session of its own (event_writer.cpp and event_reader.cpp in test/probes, which say
+# what is in their logs), through whatever befalls the server.
 package EventStreams;
 
 use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
-use Compiled;
+use ClientPrograms;
 use List::Util qw(max);
-use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use TimeshardSession;
 
-our @EXPORT = qw(prepare_events start_clients stop_clients clients_of await_lines cursor_of poll_after
-  transactions_of errors_of answers_of lags_of ids_read compare_stream falls_of);
+our @EXPORT = qw(prepare_events start_clients cursor_of poll_after
+  transactions_of answers_of lags_of ids_read compare_stream falls_of);
 
 my $schema = <<'SQL';
 CREATE TABLE events (id bigint PRIMARY KEY DEFAULT timeshard_next_id(), writer integer NOT NULL, note integer);
@@ -48,9 +46,6 @@ BEGIN
 END $$;
 SQL
 
-my %running;
-my $owner = $$;
-
 sub prepare_events
 {
     my ($node) = @_;
@@ -58,70 +53,18 @@ sub prepare_events
     return;
 }
 
-# Starts a client with these arguments behind its log; returns the log's name.
-sub start_client
-{
-    my ($node, $program, $log, @arguments) = @_;
-    my $binary = compile_client($program);
-    my $pid = fork // die "cannot fork: $!";
-    if ($pid == 0)
-    {
-        open STDERR, '>', "$log.err";
-        exec { $binary } $binary, $node->connstr('postgres') . ' connect_timeout=5', $log, @arguments
-          or POSIX::_exit(127);
-    }
-    $running{$pid} = $program;
-    return $log;
-}
-
-# Starts so many writers, and a reader of each of these kinds; returns the writers'
-# logs, and the readers' as a hash.
+# Starts so many writers, and a reader of each of these kinds, of which a digit at
+# the end makes another of the same kind; returns the writers, and the readers by kind.
 sub start_clients
 {
     my ($node, $writers, @kinds) = @_;
-    my $base = $node->basedir;
-    my %readers = map { $_ => start_client($node, 'event_reader', "$base/reader_$_.log", $_ =~ s/\d//r) } @kinds;
-    my @writers = map { start_client($node, 'event_writer', "$base/writer_$_.log", $_) } 1 .. $writers;
-    return (\@writers, \%readers);
-}
-
-# Ends those of one program, after the transaction that each is in.
-sub stop_clients
-{
-    my ($program) = @_;
-    my @left = grep { $running{$_} eq $program } keys %running;
-    my @all = @left;
-    kill 'TERM', @left;
-    eventually(sub { !(@left = grep { waitpid($_, POSIX::WNOHANG()) == 0 } @left) }) or die "$program @left do not end";
-    delete @running{@all};
-    return;
-}
-
-sub clients_of
-{
-    my ($program) = @_;
-    return grep { $running{$_} eq $program && waitpid($_, POSIX::WNOHANG()) == 0 } keys %running;
-}
-
-# Waits until each of the logs has a line that matches, of those that come after
-# $action, if given, has started.
-sub await_lines
-{
-    my ($pattern, $logs, $action) = @_;
-    my %at = map { $_ => $action ? -s $_ // 0 : 0 } @$logs;
-    $action->() if $action;
-    my %text = map { $_ => '' } @$logs;
-    return eventually(sub {
-        for my $log (keys %text)
-        {
-            open my $in, '<', $log or next;
-            seek $in, $at{$log} + length $text{$log}, 0;
-            local $/;
-            $text{$log} .= <$in> // '';
-            delete $text{$log} if $text{$log} =~ $pattern;
-        }
-        return !%text;
-    });
+    my %readers;
+    for my $kind (@kinds)
+    {
+        my $name = $kind =~ s/\d//r;
+        $readers{$kind} = ClientPrograms->start($node, 'event_reader', [ [$name] ], name => "reader_$kind", application => "event_$name");
+    }
+    return (ClientPrograms->start($node, 'event_writer', [ map { [$_] } 1 .. $writers ], name => 'writer'), \%readers);
 }
 
 # The last poll that a reader has done: its start and its cursor.
@@ -163,18 +106,6 @@ sub transactions_of
         $longest{$outcome} = max($longest{$outcome} // 0, ($end - $start) / 1e6);
     }
     return (\%count, \%longest);
-}
-
-# How many there are of each "SQLSTATE message", without their numbers.
-sub errors_of
-{
-    my %errors;
-    for (lines_of('E', @_))
-    {
-        my ($time, $sqlstate, @message) = @$_;
-        $errors{ "$sqlstate " . "@message" =~ s/\d+/N/gr }++;
-    }
-    return %errors;
 }
 
 # All answers of the horizon: [start, end, horizon, lag in us].
@@ -221,16 +152,5 @@ sub compare_stream
 }
 
 sub ids_read { return map { @$_ } lines_of('I', @_) }
-
-END
-{
-    my $status = $?;
-    if ($$ == $owner)
-    {
-        kill 'KILL', keys %running;
-        waitpid $_, 0 for keys %running;
-    }
-    $? = $status;
-}
 
 1;

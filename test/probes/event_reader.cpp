@@ -8,15 +8,14 @@
 // that moves it. They read up to the horizon. "naive" reads all there is past the
 // last ID that it has seen.
 //
-// The log, a line each, times in ns on a clock that nobody sets:
+// The log, a line each, beside what session.h writes:
 //
 //   H start end horizon lag      an answer of the horizon, and the clock then less
 //                                its time, in us
 //   L lag                        horizon_lag of timeshard_stats(), in us
 //   I id...                      events that were read, in order
 //   R start cursor               a poll, begun then, is done up to this cursor
-//   E time SQLSTATE message      an error
-#include "event_session.h"
+#include "session.h"
 
 namespace {
 
@@ -115,7 +114,7 @@ int main(int argc, char **argv)
 {
     if (argc != 4)
         return 2;
-    Session session(argv[1], std::string("SET application_name = 'event_") + argv[3] + "'");
+    Session session(argv[1]);
     Reader reader(session, argv[3]);
     return RunTurns(session, argv[2], [&] {
         reader.Poll();

@@ -3,13 +3,12 @@
 //
 //   usage: event_writer CONNINFO LOG NUMBER
 //
-// The log, a line each, times in ns on a clock that nobody sets:
+// The log, a line each, beside what session.h writes:
 //
 //   T kind start end outcome     a transaction: committed, undone, failed, or
 //                                prepared; of the kind "finished": one that was
 //                                prepared, by any session, begun at start
-//   E time SQLSTATE message      an error
-#include "event_session.h"
+#include "session.h"
 
 #include <cstring>
 #include <random>
@@ -250,7 +249,7 @@ int main(int argc, char **argv)
     if (argc != 4)
         return 2;
     const auto number = static_cast<unsigned>(atoi(argv[3]));
-    Session session(argv[1], "SET application_name = 'event_writer'");
+    Session session(argv[1]);
     Writer writer(session, number);
     return RunTurns(session, argv[2], [&] {
         writer.RunOne();

@@ -7,6 +7,7 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
+use ClientPrograms qw(await_lines errors_of);
 use EventStreams;
 use List::Util qw(max sum0);
 use PostgreSQL::Test::Cluster;
@@ -40,7 +41,9 @@ like($node->safe_psql('postgres', 'SET parallel_setup_cost = 0; SET parallel_tup
     EXPLAIN (COSTS OFF) CREATE TEMP TABLE made AS SELECT timeshard_next_id() AS id FROM event_source'),
     qr/Gather.*Parallel Seq Scan/s, 'workers take IDs in parallel queries');
 
-my ($writer_logs, $readers) = start_clients($node, $writers, qw(memory memory2 transaction table naive));
+my ($writer_set, $reader_of) = start_clients($node, $writers, qw(memory memory2 transaction table naive));
+my $writer_logs = [ $writer_set->logs ];
+my $readers = { map { $_ => $reader_of->{$_}->logs } keys %$reader_of };
 my @followers = @$readers{ grep { $_ ne 'naive' } sort keys %$readers };
 ok(await_lines(qr/^T/m, $writer_logs) && await_lines(qr/^R/m, [ values %$readers ]), 'writers write and readers read');
 
@@ -57,7 +60,7 @@ sub disturb_until
         my $state = $how =~ /cancel/ ? "state = 'active'" : 'true';
         $disturbed{$how} += $node->safe_psql('postgres',
             "SELECT count($how(pid)) FROM (SELECT pid FROM pg_stat_activity
-             WHERE application_name LIKE 'event%' AND application_name $of AND $state ORDER BY random() LIMIT 1) AS victim");
+             WHERE application_name ~ '^event_' AND application_name $of AND $state ORDER BY random() LIMIT 1) AS victim");
         usleep(100_000 + rand 300_000);
     }
     return;
@@ -129,8 +132,8 @@ fault('restart', \&restart_preloaded);
 rest();
 disturb_until($start + $seconds);
 
-is(scalar(clients_of('event_writer')), $writers, 'all writers are there to the end');
-stop_clients('event_writer');
+is($writer_set->alive, $writers, 'all writers are there to the end');
+$writer_set->stop;
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'event_writer'"),
     'their sessions have ended');
 $node->safe_psql('postgres', "COMMIT PREPARED '$_'")
@@ -140,8 +143,8 @@ my $stopped = monotonic();
 my @table = split /\n/, $node->safe_psql('postgres', 'SELECT id FROM events ORDER BY id');
 ok(eventually(sub { !grep { cursor_of($_) <= $table[-1] } @followers }), 'the horizon passes the last event');
 ok(eventually(sub { poll_after($readers->{naive}, $stopped) }), 'the reader without it has read to the end');
-is(scalar(clients_of('event_reader')), 5, 'all readers are there to the end');
-stop_clients('event_reader');
+is(sum0(map { $_->alive } values %$reader_of), 5, 'all readers are there to the end');
+$_->stop for values %$reader_of;
 $_->finish for @resting;
 
 # What came of it.

@@ -226,24 +226,8 @@ subtest 'a manual that is wrong is found out' => sub {
         qr/should be the same/, 'equal IDs shown as different');
     like($complaint_of->("${fence}sql\nSELECT 1 / 0;\n$fence\n"), qr/division/, 'an error not shown');
     like($complaint_of->("${fence}sql\nSELECT 1\n$fence\n"), qr/semicolon/, 'an open statement');
-    like($complaint_of->("${fence}sql citus x\nSELECT 1 / 0;\nSELEC 1;\n$fence\n"), qr/does not parse: .*SELEC/, 'SQL for Citus that is wrong');
-    is($complaint_of->("${fence}sql citus x\nSELECT create_distributed_table('none', 'id');\n$fence\n"), '', 'and that is right');
-    like($complaint_of->("${fence}yaml\na: [1\n$fence\n"), qr/malformed YAML/, 'malformed YAML');
-    like($complaint_of->("${fence}yaml\n- name: TIMESHARD_NODE_ID\n  value: 7\n$fence\n"),
-        qr/no string/, 'a number in the environment');
-    like($complaint_of->("${fence}json\n{\"a\": 1,}\n$fence\n"), qr/malformed JSON/, 'malformed JSON');
-    like($complaint_of->("${fence}ini\n[Service]\nEnvironment\n$fence\n"), qr/unit/, 'a bad unit');
-    like($complaint_of->("${fence}conf environment\nexport A=1\n$fence\n"), qr/variable/, 'a bad variable');
-    like($complaint_of->("${fence}dockerfile\nFROM a\nRUM b\n$fence\n"), qr/RUM/, 'a bad Dockerfile');
     like($complaint_of->("${fence}sh\nif true\n$fence\n"), qr/sh -n/, 'a bad script');
     like($complaint_of->("${fence}\nanything\n$fence\n"), qr/neither run nor parsed/, 'no language');
-    like($complaint_of->("${fence}text\nanything\n$fence\n"), qr/neither/, 'output of nothing');
-    is(join('', stray_code("Text\n\n    SELECT 1;\n")), 'line 3: code by indentation', 'indentation');
-
-    my $plan = "%s\n%s\n Limit\n   ->  Seq Scan on t\n(2 rows)\n";
-    is(join('', plan_frames(sprintf $plan, '     QUERY PLAN', '-' x 21)), '', 'the frame of a plan');
-    is(join('', plan_frames(sprintf $plan, '     QUERY PLAN', '-' x 20)), 'line 1: not the frame of this plan', 'its dashes');
-    is(join('', plan_frames(sprintf $plan, '    QUERY PLAN', '-' x 21)), 'line 1: not the frame of this plan', 'its header');
 
     my $page = $node->basedir . '/page.md';
     append_to_file($page, "# A title: `x_y`\n[a](#a-title-x_y) [b](#a-titel) [c](none.md)\n");

@@ -1,0 +1,52 @@
+# .github/CONTRIBUTING.md is true: its links, paths and commands exist, and the lines
+# that its example changes stand in their files, once.
+use strict;
+use warnings FATAL => 'all';
+
+use File::Spec;
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use Manual qw(read_text blocks_of broken_links);
+use Test::More;
+
+my $root = File::Spec->rel2abs("$FindBin::RealBin/../..");
+my $page = "$root/.github/CONTRIBUTING.md";
+plan skip_all => 'no checkout' unless -e $page;
+my $text = read_text($page);
+my @blocks = blocks_of($text);
+
+is(join("\n", broken_links($page)), '', 'links');
+
+# Commands: targets of the Makefile, stages of run.sh and their tests. In prose they
+# stand in backquotes.
+my ($stages) = read_text("$root/test/run.sh") =~ /^stages=\$\{\*:-(.*)\}$/m;
+my %stage = map { $_ => 1 } split / /, $stages;
+my %target = map { $_ => 1 } map { split / / } read_text("$root/Makefile") =~ /^\.PHONY: *(.*)$/gm;
+my $prose = $text =~ s/^```.*?^```$//gmsr;
+my @code = $prose =~ /`([^`\n]+)`/g;
+for my $command (map({ split /\n/, $_->{text} } grep { $_->{lang} eq 'sh' } @blocks), @code)
+{
+    if ($command =~ /^make (\S+)/) { ok($target{$1}, $command) }
+    elsif ($command =~ m{^(?:TAP="?([^"]+?)"? )?test/run\.sh (\w+)$})
+    {
+        ok($stage{$2}, $command);
+        ok(-e "$root/$_", "$command: $_") for split / /, $1 // '';
+    }
+}
+
+# Paths may have a star.
+for my $path (grep { m{^(?:src|sql|expected|test|doc|README\.md|\.clang-format)(?:/[\w./*-]+)?$} } @code)
+{
+    ok((grep { -e } glob "$root/$path"), "there is $path");
+}
+
+for my $diff (map { $_->{text} } grep { $_->{lang} eq 'diff' } @blocks)
+{
+    my ($file, $body) = $diff =~ m{\A--- (\S+)\n\+\+\+ \1\n@@\n(.*)\z}s or die "not a diff: $diff";
+    my $old = join '', map { /^[- ](.*)/s ? $1 : () } $body =~ /^.*\n/gm;
+    my $times = () = read_text("$root/$file") =~ /^\Q$old\E/gm;
+    is($times, 1, "the example's lines stand in $file, once");
+}
+
+done_testing();
