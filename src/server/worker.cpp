@@ -99,7 +99,7 @@ void RegisterWorker()
     strlcpy(worker.bgw_type, kName, BGW_MAXLEN);
     strlcpy(worker.bgw_library_name, "timeshard", BGW_MAXLEN);
     strlcpy(worker.bgw_function_name, "timeshard_worker", BGW_MAXLEN);
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
     worker.bgw_restart_time = 10; // seconds; a worker that fails tries again
     RegisterBackgroundWorker(&worker);
@@ -116,6 +116,7 @@ void timeshard_worker(Datum)
     pqsignal(SIGTERM, die); // answered wherever a cancel is, waits for the lock included
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     BackgroundWorkerUnblockSignals();
+    BackgroundWorkerInitializeConnection(nullptr, nullptr, 0); // to no database, but seen
     state = &AttachedState();
     KeepReplayFloor();
     Introduce();
