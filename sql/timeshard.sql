@@ -154,6 +154,13 @@ for data restored from elsewhere, or a damaged mark;
 an error for an ID more than a day ahead of the clock;
 a null raises nothing, with a warning';
 
+CREATE FUNCTION timeshard_accept_clock() RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'timeshard_accept_clock';
+REVOKE ALL ON FUNCTION timeshard_accept_clock() FROM PUBLIC;
+COMMENT ON FUNCTION timeshard_accept_clock() IS
+'accepts the server''s clock as it is now, after IDs were refused because it has jumped ahead
+by more than timeshard.max_clock_jump';
+
 CREATE FUNCTION timeshard_stats(
     OUT ids_issued bigint,
     OUT sequence_waits bigint,

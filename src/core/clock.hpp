@@ -48,4 +48,13 @@ inline std::int64_t MonotonicNanoseconds()
     return std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
 }
 
+/// Milliseconds on a clock that no one sets and that goes on while the machine is
+/// suspended, to tell a step of the wall clock from time that has passed.
+inline std::int64_t BootMilliseconds()
+{
+    std::timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
+}
+
 } // namespace timeshard

@@ -1,7 +1,8 @@
 #pragma once
 
-#include "layout.hpp"
+#include "window.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -54,11 +55,17 @@ struct MarkRecord
     std::uint64_t system_identifier;
     std::uint64_t inode; ///< of the file that was written: a copy has another
 
-    std::uint32_t unused;
-    std::uint32_t checksum; ///< CRC-32C of all before it
+    std::uint32_t window_ms; ///< how far ahead of the clock `end` was; 0 before 1.2.0
+    std::uint32_t checksum;  ///< CRC-32C of all before it
 };
 static_assert(sizeof(MarkRecord) == 96);
 static_assert(sizeof(MarkRecord) <= 512, "a sector, the least that a disk writes whole");
+
+/// The window of a record, as the next run has to take it.
+constexpr std::int64_t WindowOf(const MarkRecord &record)
+{
+    return std::clamp<std::int64_t>(record.window_ms, kMinWindowMs, kMaxWindowMs);
+}
 
 constexpr std::size_t MarkSlotOf(std::uint64_t generation)
 {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "generator.hpp"
-#include "window.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -14,8 +13,8 @@ namespace timeshard {
 /// - A gap below 1 ms is waited out: two processors' clocks can show one at a
 ///   tick.
 /// - A larger gap is waited out if it is within the maximum, else refused. Behind
-///   a floor the maximum is larger by the window: the last run of the server may
-///   have reserved that much ahead of the clock.
+///   a floor the maximum is larger by the window that the last run of the server may
+///   have reserved ahead of the clock.
 /// - Waiting for one millisecond ends when it has lasted longer than a sound
 ///   clock can need, so that a clock that is set back again and again, or
 ///   stands still, cannot hold a call for ever.
@@ -31,8 +30,10 @@ class Patience
 {
 public:
     /// `max_wait_ms`: the setting timeshard.max_clock_wait, 0 to 60,000.
-    constexpr explicit Patience(std::int64_t max_wait_ms)
-        : max_wait_ns_(max_wait_ms * kNanosecondsPerMillisecond)
+    /// `window_ms`: the last run's window.
+    constexpr explicit Patience(std::int64_t max_wait_ms, std::int64_t window_ms)
+        : max_wait_ns_(max_wait_ms * kNanosecondsPerMillisecond),
+          window_ns_(window_ms * kNanosecondsPerMillisecond)
     {}
 
     /// True if the call should wait after `step`, which is kExhausted or
@@ -62,10 +63,11 @@ public:
 private:
     constexpr std::int64_t MaxWaitBehind(std::uint64_t word) const
     {
-        return IsFloor(word) ? max_wait_ns_ + kWindowMs * kNanosecondsPerMillisecond : max_wait_ns_;
+        return IsFloor(word) ? max_wait_ns_ + window_ns_ : max_wait_ns_;
     }
 
     std::int64_t max_wait_ns_;
+    std::int64_t window_ns_;
     std::int64_t awaited_offset_ = 0;
     std::int64_t since_ns_ = 0;
     bool waiting_ = false;

@@ -10,25 +10,32 @@
 /// so one comparison catches a moved epoch and a clock set back.
 namespace timeshard {
 
-/// How far ahead of the clock a reservation reaches: 1 s. It must be short,
-/// because the first call after a restart waits for the rest of it, and long
-/// enough that a sync of half its length makes no session wait.
-inline constexpr std::int64_t kWindowMs = 1000;
+/// How far ahead of the clock a reservation reaches: three times as long as the last
+/// sync took, within these bounds, in ms. The first call after a restart waits for the
+/// rest of it, so it must be short. It is renewed when half is used, so a sync that
+/// takes no longer than the last one ends before the other half is.
+inline constexpr std::int64_t kMinWindowMs = 1000;
+inline constexpr std::int64_t kMaxWindowMs = 30000;
 
-/// IDs are issued in milliseconds below `end`. The session that finds the clock
-/// at or past `renew_at` extends the reservation while the others go on.
+constexpr std::int64_t WindowAfterSync(std::int64_t sync_ms)
+{
+    return std::clamp(3 * sync_ms, kMinWindowMs, kMaxWindowMs);
+}
+
+/// IDs are issued in milliseconds below `end`. Once the clock is at or past `renew_at`,
+/// the reservation is extended while IDs go on.
 struct Reservation
 {
     std::int64_t renew_at;
     std::int64_t end;
 };
 
-/// What to reserve when the clock reads `now` (0 to kMaxOffset). At the end of
-/// the 41 bits there is nothing left to renew.
-constexpr Reservation ReserveFrom(std::int64_t now)
+/// What to reserve when the clock reads `now` (0 to kMaxOffset). At the end of the 41
+/// bits there is nothing left to renew.
+constexpr Reservation ReserveFrom(std::int64_t now, std::int64_t window_ms)
 {
-    const std::int64_t end = std::min(now + kWindowMs, kMaxOffset + 1);
-    return {end > kMaxOffset ? end : end - kWindowMs / 2, end};
+    const std::int64_t end = std::min(now + window_ms, kMaxOffset + 1);
+    return {end > kMaxOffset ? end : end - window_ms / 2, end};
 }
 
 /// The floor for the next run when IDs may have been issued below `end`: IDs go

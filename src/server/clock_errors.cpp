@@ -60,6 +60,20 @@ void RaiseClockError(const Step &step, std::int64_t epoch, std::int64_t waited_n
                            .waited_ns = waited_ns});
 }
 
+void RaiseClockJumpError(std::int64_t jump_ms)
+{
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("clock has jumped ahead by %.3f s", static_cast<double>(jump_ms) / 1000),
+             errdetail("The clock reads %s; it has advanced so much more than the time since boot, "
+                       "and timeshard.max_clock_jump is %lld s.",
+                       ClockText(), static_cast<long long>(MaxClockJump() / 1000)),
+             errhint("Set the server's clock right. If it is right, have a superuser run SELECT "
+                     "timeshard_accept_clock(), or restart the server. See \"When the clock was "
+                     "wrong\" in doc/operations.md.")));
+    pg_unreachable();
+}
+
 void RaiseBeforeEpochError(std::int64_t epoch)
 {
     ereport(ERROR,

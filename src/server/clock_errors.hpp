@@ -24,6 +24,9 @@ struct ClockGap
 /// last ID or the floor, or stands still.
 [[noreturn]] void RaiseClockError(const Step &step, std::int64_t epoch, std::int64_t waited_ns);
 
+/// The clock has jumped ahead by so many ms, more than timeshard.max_clock_jump.
+[[noreturn]] void RaiseClockJumpError(std::int64_t jump_ms);
+
 /// The clock is before the epoch.
 [[noreturn]] void RaiseBeforeEpochError(std::int64_t epoch);
 

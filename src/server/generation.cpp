@@ -78,12 +78,12 @@ pg_attribute_always_inline std::int64_t Issue(std::uint64_t last, std::uint64_t 
 }
 
 /// Waits, extends the reservation and tries until there is an ID, a cancel or a
-/// reason to refuse. While another session extends, what is left of the reservation
-/// serves.
+/// reason to refuse. While the worker or another session extends, what is left of the
+/// reservation serves.
 Step AwaitStep(std::int32_t wanted)
 {
     SharedState &state = *generator.state;
-    Patience patience(MaxClockWait());
+    Patience patience(MaxClockWait(), state.header.floor_window_ms);
 
     for (bool first = true;; first = false) {
         CHECK_FOR_INTERRUPTS();
@@ -91,7 +91,8 @@ Step AwaitStep(std::int32_t wanted)
         Step step = Take(state.header.renew_at.load(), wanted);
         const std::int64_t end = state.header.end.load();
         if (step.status == Status::kUnreserved) {
-            ExtendReservation(state);
+            if (!WakeRenewer(state))
+                ExtendReservation(state);
             step = Take(state.header.end.load(), wanted);
         }
         if (step.status == Status::kIssued)

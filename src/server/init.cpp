@@ -1,6 +1,6 @@
 /// What runs when the library is loaded.
 
-#include "promotion.hpp"
+#include "worker.hpp"
 #include "settings.hpp"
 #include "shared_state.hpp"
 #include "start.hpp"
@@ -41,7 +41,7 @@ void PrepareForPreload()
     shmem_request_hook = RequestSpace;
     previous_startup_hook = shmem_startup_hook;
     shmem_startup_hook = StartUp;
-    RegisterPromotionWorker();
+    RegisterWorker();
 }
 
 } // namespace

@@ -6,7 +6,10 @@
 
 #include <algorithm>
 
+#include "clock_errors.hpp"
+
 #include "postgres.hpp"
+#include "settings.hpp"
 
 namespace timeshard {
 namespace {
@@ -22,8 +25,16 @@ MarkRecord OwnRecord(const Header &header)
     record.timeline = GetWALInsertionTimeLine();
     record.system_identifier = GetSystemIdentifier();
     record.layout_change = header.mark.layout_change;
+    record.window_ms = static_cast<std::uint32_t>(header.window_ms);
     return record;
 }
+
+/// What came of an extension: an error of either kind, or none.
+struct Extension
+{
+    MarkResult mark;
+    std::int64_t jump_ms = 0; ///< by how much the clock has jumped, if that is too much
+};
 
 /// Commits the record of this server with that end, or the mark's if it is larger.
 MarkResult CommitEnd(SharedState &state, std::int64_t end)
@@ -34,28 +45,47 @@ MarkResult CommitEnd(SharedState &state, std::int64_t end)
 
     const std::int64_t start_ns = MonotonicNanoseconds();
     const MarkResult result = header.mark.CommitNext(record);
+    const std::int64_t lasted_ns = MonotonicNanoseconds() - start_ns;
     if (result.Ok()) {
+        header.window_ms = WindowAfterSync(lasted_ns / kNanosecondsPerMillisecond);
         state.counters.mark_extensions.fetch_add(1);
-        KeepLargest(state.counters.slowest_extension_ns, MonotonicNanoseconds() - start_ns);
+        KeepLargest(state.counters.slowest_extension_ns, lasted_ns);
     }
     return result;
 }
 
+/// How far the wall clock has jumped ahead since the last extension of this run, in ms:
+/// what it has advanced by more than the time since boot has.
+std::int64_t JumpSinceExtension(const Header &header, std::int64_t wall, std::int64_t boot)
+{
+    if (header.extended_at_boot == 0)
+        return 0;
+    return (wall - header.extended_at_wall) - (boot - header.extended_at_boot);
+}
+
 /// Extends the reservation if that is due, under the lock, by the clock after any wait
 /// for it. Sessions learn of the new end once it is durable.
-MarkResult ExtendIfDue(SharedState &state)
+Extension ExtendIfDue(SharedState &state)
 {
     Header &header = state.header;
-    const std::int64_t now = OffsetNow(header.identity.custom_epoch);
+    const std::int64_t wall = SystemClock::Now().milliseconds;
+    const std::int64_t boot = BootMilliseconds();
+    const std::int64_t now = wall - header.identity.custom_epoch;
     if (now < header.renew_at.load() || now > kMaxOffset)
         return {};
-    const Reservation reservation = ReserveFrom(now);
+    const std::int64_t jump_ms = JumpSinceExtension(header, wall, boot);
+    if (MaxClockJump() > 0 && jump_ms > MaxClockJump())
+        return {.mark = {}, .jump_ms = jump_ms};
+
+    const Reservation reservation = ReserveFrom(now, header.window_ms);
     const MarkResult result = CommitEnd(state, reservation.end);
     if (result.Ok()) {
         header.end.store(reservation.end);
         header.renew_at.store(reservation.renew_at);
+        header.extended_at_wall = wall;
+        header.extended_at_boot = boot;
     }
-    return result;
+    return {.mark = result};
 }
 
 /// Raises the end in the file while the floor has not been taken, and changes nothing
@@ -96,36 +126,61 @@ MarkResult CommitAndLift(SharedState &state, std::int64_t offset)
     return result;
 }
 
-void UnlockAndRaise(StateLock &lock, const MarkResult &result)
+/// Extends under the lock, which the caller has taken, and releases it.
+void ExtendAndUnlock(SharedState &state)
 {
-    Unlock(lock);
-    if (!result.Ok())
-        RaiseMarkError(result);
+    const Extension result = ExtendIfDue(state);
+    Unlock(state.header.lock);
+    if (!result.mark.Ok())
+        RaiseMarkError(result.mark);
+    if (result.jump_ms > 0) {
+        state.counters.clock_refusals.fetch_add(1);
+        RaiseClockJumpError(result.jump_ms);
+    }
 }
 
 } // namespace
 
 void ExtendReservation(SharedState &state)
 {
-    StateLock &lock = state.header.lock;
-    if (TryLock(lock))
-        UnlockAndRaise(lock, ExtendIfDue(state));
+    if (TryLock(state.header.lock))
+        ExtendAndUnlock(state);
 }
 
 void AwaitReservation(SharedState &state, std::int64_t end)
 {
     Header &header = state.header;
     if (LockUnless(header.lock, [&] { return header.end.load() > end; }))
-        UnlockAndRaise(header.lock, ExtendIfDue(state));
+        ExtendAndUnlock(state);
+}
+
+bool WakeRenewer(SharedState &state)
+{
+    const std::int32_t renewer = state.header.renewer.load();
+    if (renewer == 0)
+        return false;
+    SetLatch(&ProcGlobal->allProcs[renewer - 1].procLatch);
+    return true;
+}
+
+void AcceptClock(SharedState &state)
+{
+    Header &header = state.header;
+    LockUnless(header.lock, [] { return false; });
+    header.extended_at_boot = 0;
+    Unlock(header.lock);
 }
 
 void LiftFloor(SharedState &state, std::int64_t offset, DamagedMark damaged)
 {
     Header &header = state.header;
     LockUnless(header.lock, [] { return false; });
-    UnlockAndRaise(header.lock, header.floor_taken.load() == 0
-                                    ? CommitBeforeStart(header, offset, damaged)
-                                    : CommitAndLift(state, offset));
+    const MarkResult result = header.floor_taken.load() == 0
+                                  ? CommitBeforeStart(header, offset, damaged)
+                                  : CommitAndLift(state, offset);
+    Unlock(header.lock);
+    if (!result.Ok())
+        RaiseMarkError(result);
 }
 
 } // namespace timeshard

@@ -5,13 +5,20 @@
 #include "shared_state.hpp"
 
 /// The reservation of the running server, and floors lifted by hand: what makes the
-/// mark go on. Both raise an error, and change nothing, if the mark cannot be written,
-/// and end the session if the postmaster is gone.
+/// mark go on. All of it raises an error, and changes nothing, if the mark cannot be
+/// written, and ends the process if the postmaster is gone. An extension is refused too
+/// if the clock has jumped ahead by more than timeshard.max_clock_jump since the last.
 namespace timeshard {
 
-/// Extends the reservation if that is due and the lock is free: while one session does
+/// Extends the reservation if that is due and the lock is free: while one process does
 /// so, the others use what is left.
 void ExtendReservation(SharedState &state);
+
+/// Has the worker extend the reservation, as soon as it can. False if no worker runs.
+bool WakeRenewer(SharedState &state);
+
+/// Takes the clock as it is now for right, however far it has jumped.
+void AcceptClock(SharedState &state);
 
 /// Waits until the reservation's end is above `end`, where it stood: for another
 /// session to extend it, or for the turn to do so. Answers a cancel.

@@ -11,8 +11,8 @@
 namespace timeshard {
 namespace {
 
-/// One setting. To the server, timeshard.max_clock_wait is an integer with a unit.
-/// The others are strings, read as plain decimal numbers: PostgreSQL reads 010 as 8
+/// One setting. To the server, those of times are integers with a unit. The others
+/// are strings, read as plain decimal numbers: PostgreSQL reads 010 as 8
 /// and 7.6 as 8 in an integer setting, which could silently give two servers one
 /// number, and the epoch needs 64 bits.
 struct Setting
@@ -24,7 +24,7 @@ struct Setting
     std::int64_t min, max, fallback;
     int flags = 0;
 
-    int milliseconds = 0;    ///< the value of timeshard.max_clock_wait
+    int duration = 0;        ///< the value of a time, in its unit
     char *text = nullptr;    ///< the value of any other
     char boot_text[24] = ""; ///< its boot value, which must outlive the definition
 
@@ -70,25 +70,36 @@ Setting max_clock_wait = {
     .details = "0 refuses every step of a millisecond or more.",
     .min = 0,
     .max = 60000,
-    .fallback = 100,
+    .fallback = 1000,
     .flags = GUC_UNIT_MS,
 };
 
-Setting *const kSettings[] = {&node_id, &node_id_bits, &custom_epoch, &max_clock_wait};
+Setting max_clock_jump = {
+    .name = "timeshard.max_clock_jump",
+    .description = "How far the clock may jump ahead in a running server before IDs are refused.",
+    .details = "Compared with the time since boot. 0 turns the check off.",
+    .min = 0,
+    .max = 10 * 365 * SECS_PER_DAY,
+    .fallback = SECS_PER_DAY,
+    .flags = GUC_UNIT_S,
+};
+
+Setting *const kSettings[] = {&node_id, &node_id_bits, &custom_epoch, &max_clock_wait,
+                              &max_clock_jump};
 
 bool HasUnit(const Setting &setting)
 {
-    return &setting == &max_clock_wait;
+    return setting.flags != 0;
 }
 
 /// Reads `raw` as a value of `setting`, with a unit as the server would.
 bool ParseValue(const Setting &setting, const char *raw, std::int64_t *value)
 {
     if (HasUnit(setting)) {
-        int milliseconds;
-        if (!parse_int(raw, &milliseconds, setting.flags, nullptr))
+        int duration;
+        if (!parse_int(raw, &duration, setting.flags, nullptr))
             return false;
-        *value = milliseconds;
+        *value = duration;
     } else if (!ParseInteger(raw, value)) {
         return false;
     }
@@ -164,7 +175,7 @@ void Define(Setting &setting, std::int64_t boot_value)
 
     if (HasUnit(setting)) {
         DefineCustomIntVariable(setting.name, setting.description, setting.details,
-                                &setting.milliseconds, static_cast<int>(boot_value),
+                                &setting.duration, static_cast<int>(boot_value),
                                 static_cast<int>(setting.min), static_cast<int>(setting.max),
                                 PGC_SIGHUP, flags, nullptr, nullptr, nullptr);
     } else {
@@ -182,7 +193,7 @@ void Define(Setting &setting, std::int64_t boot_value)
 std::int64_t ValueOf(const Setting &setting)
 {
     if (HasUnit(setting))
-        return setting.milliseconds;
+        return setting.duration;
     std::int64_t value = -1;
     ParseInteger(setting.text, &value);
     return value;
@@ -239,7 +250,12 @@ std::int64_t ConfiguredEpoch()
 
 int MaxClockWait()
 {
-    return max_clock_wait.milliseconds;
+    return max_clock_wait.duration;
+}
+
+std::int64_t MaxClockJump()
+{
+    return std::int64_t{max_clock_jump.duration} * 1000;
 }
 
 } // namespace timeshard

@@ -26,4 +26,7 @@ std::int64_t ConfiguredEpoch();
 /// timeshard.max_clock_wait, in ms, 0 to 60,000.
 int MaxClockWait();
 
+/// timeshard.max_clock_jump, in ms; 0 if it is off.
+std::int64_t MaxClockJump();
+
 } // namespace timeshard

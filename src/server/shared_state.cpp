@@ -19,8 +19,9 @@ constexpr std::uint32_t kMagic = 0x54534844; // "TSHD"
 /// 2: no ID at or past the end of the reservation.
 /// 3: a position published before a transaction's first ID.
 /// 4: who releases the lock wakes those who wait for it.
+/// 5: a window that follows the syncs, and a worker that renews the reservation.
 #ifndef TIMESHARD_STATE_VERSION
-#define TIMESHARD_STATE_VERSION 4
+#define TIMESHARD_STATE_VERSION 5
 #endif
 constexpr std::uint32_t kVersion = TIMESHARD_STATE_VERSION;
 

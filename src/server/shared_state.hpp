@@ -36,6 +36,16 @@ struct Header
     std::atomic<std::int64_t> end;
 
     Mark mark;
+    std::int64_t window_ms;       ///< of the next reservation
+    std::int64_t floor_window_ms; ///< of the last run's reservation, as its mark says
+
+    // Both clocks when the reservation was last extended in this run, in ms; 0 before.
+    std::int64_t extended_at_wall;
+    std::int64_t extended_at_boot;
+
+    /// The process entry of the worker that renews the reservation, plus 1; 0 if none
+    /// runs. See WakeRenewer().
+    std::atomic<std::int32_t> renewer;
 
     std::int64_t restart_point_ms; ///< see RecordRestartPoint(); 0 if not preloaded
 

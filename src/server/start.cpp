@@ -69,7 +69,7 @@ Floor FindFloor(const Header &header, const MarkReading &mark, const Past &past)
 bool EpochMovedForward(const MarkRecord &record, const Identity &identity, std::int64_t now)
 {
     const std::int64_t moved = identity.custom_epoch - record.custom_epoch;
-    return moved > 0 && record.end - (now + moved) <= kWindowMs + MaxClockWait();
+    return moved > 0 && record.end - (now + moved) <= WindowOf(record) + MaxClockWait();
 }
 
 /// The mark of the last run, on disk for certain. If that run was cut off between a
@@ -103,7 +103,7 @@ Judgement Judge(Header &header, const Past &past)
         result.floor = FindFloor(header, mark, past);
         if (result.now < 0)
             return Verdict::kBeforeEpoch;
-        if (result.floor.offset - result.now <= kWindowMs + MaxClockWait())
+        if (result.floor.offset - result.now <= WindowOf(mark.record) + MaxClockWait())
             return Verdict::kStart;
         if (result.floor.source == FloorSource::kMark &&
             EpochMovedForward(mark.record, identity, result.now))
@@ -133,6 +133,7 @@ void Adopt(SharedState &state, const Judgement &judgement)
                 static_cast<std::int64_t>(WordAt(std::min(floor.offset + 1, kMaxOffset))),
                 record.custom_epoch, record.node_id_bits, 0};
     }
+    header.window_ms = header.floor_window_ms = WindowOf(judgement.mark.record);
     header.floor_taken.store(1);
 }
 

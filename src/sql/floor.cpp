@@ -1,4 +1,4 @@
-/// The SQL function that raises the floor.
+/// The SQL functions with which a person overrules the generator.
 
 #include "../core/clock.hpp"
 #include "../core/layout.hpp"
@@ -19,6 +19,7 @@ constexpr std::int64_t kMsPerDay = std::int64_t{SECS_PER_DAY} * 1000;
 extern "C" {
 
 PG_FUNCTION_INFO_V1(timeshard_raise_floor);
+PG_FUNCTION_INFO_V1(timeshard_accept_clock);
 
 /// timeshard_raise_floor(id bigint) → void
 Datum timeshard_raise_floor(PG_FUNCTION_ARGS)
@@ -46,6 +47,16 @@ Datum timeshard_raise_floor(PG_FUNCTION_ARGS)
     LiftFloor(state, offset, DamagedMark::kReplace);
     ereport(LOG_SERVER_ONLY,
             (errmsg("timeshard's floor has been raised to ID %lld", static_cast<long long>(id))));
+    PG_RETURN_VOID();
+}
+
+/// timeshard_accept_clock() → void
+Datum timeshard_accept_clock(PG_FUNCTION_ARGS)
+{
+    (void)fcinfo;
+    PreventCommandDuringRecovery("timeshard_accept_clock()");
+    AcceptClock(AttachedState());
+    ereport(LOG_SERVER_ONLY, (errmsg("timeshard takes the clock for right as it is now")));
     PG_RETURN_VOID();
 }
 }

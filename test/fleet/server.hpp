@@ -112,7 +112,7 @@ public:
         if (step.status == Status::kUnreserved)
             return Outcome::kWaits; // for whoever has been stopped
         if (!waiting_)
-            patience_ = Patience(kMaxClockWaitMs);
+            patience_ = Patience(kMaxClockWaitMs, kMinWindowMs);
         if (!patience_.ShouldWait(step, now_ns, now_ns))
             return Refuse(IsFloor(step.word) ? &tally.floor_refusals : &tally.refusals);
         if (!waiting_)
@@ -166,7 +166,7 @@ private:
         const MarkRecord *mark = disk.Newest();
         if (mark != nullptr) {
             const std::int64_t floor = FloorOfEnd(mark->end);
-            if (floor - clock.Offset() > kWindowMs + kMaxClockWaitMs)
+            if (floor - clock.Offset() > kMinWindowMs + kMaxClockWaitMs)
                 return false;
             // What a cut-off copy has left is settled before anything is written.
             mark_ = *mark;
@@ -183,7 +183,7 @@ private:
         const std::int64_t now = clock.Offset();
         if (now < renew_at_ || is_cut_off)
             return true;
-        const Reservation reservation = ReserveFrom(now);
+        const Reservation reservation = ReserveFrom(now, kMinWindowMs);
         MarkRecord record = mark_;
         record.magic = kMarkMagic;
         record.version = kMarkVersion;
@@ -222,7 +222,7 @@ private:
     MarkRecord mark_{};
 
     bool waiting_ = false;
-    Patience patience_{kMaxClockWaitMs};
+    Patience patience_{kMaxClockWaitMs, kMinWindowMs};
 };
 
 } // namespace timeshard::fleet

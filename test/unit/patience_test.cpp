@@ -3,6 +3,7 @@
 
 #include "generator.hpp"
 #include "patience.hpp"
+#include "window.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -35,7 +36,10 @@ protected:
     /// What the manual says: 9/8 of the limit and 10 ms.
     const std::int64_t bound_ns_ = limit_ns_ + limit_ns_ / 8 + 10 * kMs;
 
-    bool FirstAnswer(const Step &step) const { return Patience(limit_ms_).ShouldWait(step, 7, 7); }
+    bool FirstAnswer(const Step &step) const
+    {
+        return Patience(limit_ms_, kMinWindowMs).ShouldWait(step, 7, 7);
+    }
 };
 
 INSTANTIATE_TEST_SUITE_P(Limits, PatienceTest, testing::Values(0, 1, 100, 60000));
@@ -65,7 +69,7 @@ TEST_P(PatienceTest, WaitsForTheNextMillisecondOfAnExhaustedOne)
 
 TEST_P(PatienceTest, OneMillisecondIsAwaitedUpToTheBound)
 {
-    Patience patience(limit_ms_);
+    Patience patience(limit_ms_, kMinWindowMs);
 
     EXPECT_EQ(patience.Waited(40), 0);
     EXPECT_TRUE(patience.ShouldWait(Exhausted(1), 40, 40));
@@ -77,7 +81,7 @@ TEST_P(PatienceTest, OneMillisecondIsAwaitedUpToTheBound)
 
 TEST_P(PatienceTest, ExhaustedThenBehindIsOneWait)
 {
-    Patience patience(limit_ms_);
+    Patience patience(limit_ms_, kMinWindowMs);
 
     EXPECT_TRUE(patience.ShouldWait(Exhausted(1), 0, 0));
     EXPECT_TRUE(patience.ShouldWait(Behind(5), bound_ns_, bound_ns_));
@@ -86,7 +90,7 @@ TEST_P(PatienceTest, ExhaustedThenBehindIsOneWait)
 
 TEST_P(PatienceTest, ALargeStepDuringTheWaitIsRefusedAtOnce)
 {
-    Patience patience(limit_ms_);
+    Patience patience(limit_ms_, kMinWindowMs);
 
     EXPECT_TRUE(patience.ShouldWait(Behind(kMs - 1), 0, 0));
     EXPECT_FALSE(patience.ShouldWait(Behind(std::max(limit_ns_, kMs) + 1), 1, 1));
@@ -94,7 +98,7 @@ TEST_P(PatienceTest, ALargeStepDuringTheWaitIsRefusedAtOnce)
 
 TEST_P(PatienceTest, ProgressByOthersBeginsANewWait)
 {
-    Patience patience(limit_ms_);
+    Patience patience(limit_ms_, kMinWindowMs);
 
     EXPECT_TRUE(patience.ShouldWait(Exhausted(1, 500), 0, 0));
     EXPECT_TRUE(patience.ShouldWait(Exhausted(1, 501), bound_ns_ + 1, bound_ns_ + 1));
@@ -122,7 +126,7 @@ public:
     /// far longer than any bound.
     bool Run(std::int64_t limit_ms)
     {
-        Patience patience(limit_ms);
+        Patience patience(limit_ms, kMinWindowMs);
         const std::int64_t begin = time;
 
         while (time - begin < 6000 * kSecond) {
@@ -223,7 +227,7 @@ TEST_P(PatienceTest, RivalsThatTakeEverythingAreNoClockStep)
 /// ends early: the time that it was stopped has not been spent waiting.
 TEST_P(PatienceTest, BeingStoppedBeforeAnAttemptIsNotWaiting)
 {
-    Patience patience(limit_ms_);
+    Patience patience(limit_ms_, kMinWindowMs);
     const std::int64_t stopped = bound_ns_ + kSecond;
 
     EXPECT_TRUE(patience.ShouldWait(Exhausted(500000), 0, stopped));

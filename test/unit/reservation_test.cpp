@@ -71,17 +71,43 @@ TEST(Reservation, ALostRaceDoesNotCarryPastTheLimit)
 
 TEST(Reservation, LastsForTheWindowAndIsRenewedWhenHalfIsUsed)
 {
-    const Reservation reservation = ReserveFrom(5000);
+    const Reservation reservation = ReserveFrom(5000, 1000);
     EXPECT_EQ(reservation.end, 6000);
     EXPECT_EQ(reservation.renew_at, 5500);
+}
+
+TEST(Reservation, ReachesAsFarAsSyncsAreSlow)
+{
+    EXPECT_EQ(WindowAfterSync(0), 1000);
+    EXPECT_EQ(WindowAfterSync(333), 1000);
+    EXPECT_EQ(WindowAfterSync(334), 1002);
+    EXPECT_EQ(WindowAfterSync(10000), 30000);
+    EXPECT_EQ(WindowAfterSync(3600000), 30000);
+    for (const std::int64_t sync_ms : {0, 10, 400, 1500, 9999}) {
+        const Reservation reservation = ReserveFrom(5000, WindowAfterSync(sync_ms));
+        EXPECT_GE(reservation.end - reservation.renew_at, sync_ms) << "a sync as slow ends in time";
+    }
+}
+
+TEST(Reservation, IsWaitedForAfterARestartAsFarAsItReached)
+{
+    MarkRecord record{};
+    EXPECT_EQ(WindowOf(record), 1000) << "of a release that did not record it";
+    record.window_ms = 4500;
+    EXPECT_EQ(WindowOf(record), 4500);
+    record.window_ms = 4000000000;
+    EXPECT_EQ(WindowOf(record), 30000);
+    const std::int64_t gap = 4600 * kNanosecondsPerMillisecond;
+    EXPECT_TRUE(Patience(100, 4500).ShouldWait({Status::kBehind, FloorAt(9000), gap}, 0, 0));
+    EXPECT_FALSE(Patience(100, 4500).ShouldWait({Status::kBehind, FloorAt(9000), gap + 1}, 0, 0));
 }
 
 /// At the end of the 41 bits there is nothing to renew, or every ID would try.
 TEST(Reservation, EndsWithTheLayout)
 {
-    EXPECT_EQ(ReserveFrom(kMaxOffset - kWindowMs).end, kMaxOffset);
-    for (const std::int64_t now : {kMaxOffset - kWindowMs + 1, kMaxOffset - 1, kMaxOffset}) {
-        const Reservation reservation = ReserveFrom(now);
+    EXPECT_EQ(ReserveFrom(kMaxOffset - kMinWindowMs, kMinWindowMs).end, kMaxOffset);
+    for (const std::int64_t now : {kMaxOffset - kMinWindowMs + 1, kMaxOffset - 1, kMaxOffset}) {
+        const Reservation reservation = ReserveFrom(now, kMinWindowMs);
         EXPECT_EQ(reservation.end, kMaxOffset + 1);
         EXPECT_EQ(reservation.renew_at, kMaxOffset + 1);
         EXPECT_EQ(Advance(Word(now, 1), {now, 0}, kMax, reservation.renew_at).status,
@@ -163,12 +189,17 @@ TEST(Floor, OfAnEndPastTheLayoutFitsTheWord)
 /// What is behind a floor may wait for the window too; what is behind an ID not.
 TEST(Floor, IsWaitedForLongerThanAnId)
 {
-    const std::int64_t gap = (kWindowMs + 100) * kNanosecondsPerMillisecond;
-    EXPECT_TRUE(Patience(100).ShouldWait({Status::kBehind, FloorAt(5000), gap}, 0, 0));
-    EXPECT_FALSE(Patience(100).ShouldWait({Status::kBehind, FloorAt(5000), gap + 1}, 0, 0));
-    EXPECT_FALSE(Patience(100).ShouldWait({Status::kBehind, Word(5000, 0), gap}, 0, 0));
-    EXPECT_TRUE(Patience(0).ShouldWait(
-        {Status::kBehind, FloorAt(5000), kWindowMs * kNanosecondsPerMillisecond}, 0, 0));
+    const std::int64_t gap = (kMinWindowMs + 100) * kNanosecondsPerMillisecond;
+    EXPECT_TRUE(
+        Patience(100, kMinWindowMs).ShouldWait({Status::kBehind, FloorAt(5000), gap}, 0, 0));
+    EXPECT_FALSE(
+        Patience(100, kMinWindowMs).ShouldWait({Status::kBehind, FloorAt(5000), gap + 1}, 0, 0));
+    EXPECT_FALSE(
+        Patience(100, kMinWindowMs).ShouldWait({Status::kBehind, Word(5000, 0), gap}, 0, 0));
+    EXPECT_TRUE(
+        Patience(0, kMinWindowMs)
+            .ShouldWait({Status::kBehind, FloorAt(5000), kMinWindowMs * kNanosecondsPerMillisecond},
+                        0, 0));
 }
 
 TEST(Floor, IsNotWaitedForForEver)
@@ -176,7 +207,7 @@ TEST(Floor, IsNotWaitedForForEver)
     const std::int64_t gap = 900 * kNanosecondsPerMillisecond;
     const std::int64_t bound =
         1100 * kNanosecondsPerMillisecond / 8 * 9 + 10 * kNanosecondsPerMillisecond;
-    Patience patience(100);
+    Patience patience(100, kMinWindowMs);
     EXPECT_TRUE(patience.ShouldWait({Status::kBehind, FloorAt(5000), gap}, 0, 5));
     EXPECT_TRUE(patience.ShouldWait({Status::kBehind, FloorAt(5000), gap}, bound + 5, 0));
     EXPECT_FALSE(patience.ShouldWait({Status::kBehind, FloorAt(5000), gap}, bound + 6, 0));
