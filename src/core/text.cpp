@@ -81,8 +81,8 @@ ParsedId ParseInserted(std::string_view text)
     const std::string_view head(text.begin(), first);
     const std::string_view tail(last, text.end());
 
-    if (head.front() != '0' || std::any_of(first, last, IsDigit) ||
-        head.size() + tail.size() != kIdDigits)
+    if (std::any_of(first, last, IsDigit) || head.size() + tail.size() != kIdDigits ||
+        head.front() != '0')
         return {TextError::kAmbiguous, 0};
     return FromDigits(head, tail);
 }
