@@ -123,10 +123,10 @@ SELECT timeshard_format(390233979859673088, 'ACME-')   AS prefixed,
        timeshard_format(390233979859673088, '/', 10)   AS in_two_groups,
        length(timeshard_format(390233979859673088, 'ACME-')) AS characters;
 
--- A prefix that ends in a digit is no trouble on the way back, as the ID always has 19:
-SELECT id FROM timeshard_parse('ACME20390233979859673088');
+-- A prefix that ends in a digit must be given on the way back, because the text does not tell where it ends:
+SELECT id FROM timeshard_parse('ACME20390233979859673088', 'ACME2');
 
--- The partner's own text with fewer digits behind such a prefix needs the prefix:
+-- With the prefix, the partner's own texts without the zero parse too:
 SELECT id FROM timeshard_parse('ACME2390233979859673088', 'ACME2');
 
 -- To JavaScript and many JSON readers give the ID as text: their numbers hold 53 bits.

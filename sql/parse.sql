@@ -26,23 +26,24 @@ SELECT timeshard_parse(NULL, 10, 0) IS NULL AS id, timeshard_parse(1, NULL, 0) I
 -- Text: what is read, prefix unknown
 SELECT formatted, (timeshard_parse(formatted)).id
 FROM (VALUES ('0'), ('0000000000000000042'), ('42'), ('9223372036854775807'),
-             ('ORD_0390230888448794625'), ('TXN_173000000000000001'), ('A1B2_7'),
-             ('ORD_7_0390230888448794625'), ('X90390230888448794625'),
+             ('ORD_0390230888448794625'), ('TXN_173000000000000001'), ('A1B2_390230888448794625'),
+             ('ORD_7_0390230888448794625'), ('X0390230888448794625'),
              ('0390-TAX-230888448794626'), ('0390230888448794626_X'), ('0注文390230888448794626'),
              ('größe·注文-0000000000000000005'), ('--5'), ('-x-5')) AS texts (formatted);
 -- and known
 SELECT formatted, prefix, (timeshard_parse(formatted, prefix)).id
 FROM (VALUES ('ORD_42', 'ORD_'), ('0390-T4X-230888448794626', '-T4X-'), ('99' || '0000000000000000005', '99'),
              ('-5', '-'), ('-0000000000000000005', '-'), ('42', ''), ('5_X', '_X'),
-             ('1' || '1111111111111111111', '1'), ('A1' || '7', 'A1')) AS texts (formatted, prefix);
+             ('1' || '1111111111111111111', '1'), ('A1' || '7', 'A1'),
+             ('390233979859673088.0', '.0'), ('REG7390233979859673088', 'REG7')) AS texts (formatted, prefix);
 
--- Every formatted ID comes back
+-- Every formatted ID comes back with its prefix, and without it if it starts with a 0 and the prefix has no digits
 SELECT count(*) AS lost
 FROM (VALUES (0), (42), (390230888448794625), (9223372036854775807)) AS ids (id),
      (VALUES ('ORD_'), ('-TAX-'), ('注'), ('A1B-')) AS prefixes (prefix),
      generate_series(0, 19) AS at
 WHERE (timeshard_parse(timeshard_format(id, prefix, at), prefix)).id IS DISTINCT FROM id
-   OR (prefix !~ '\d' AND (timeshard_parse(timeshard_format(id, prefix, at))).id IS DISTINCT FROM id);
+   OR (prefix !~ '\d' AND id < 1e18 AND (timeshard_parse(timeshard_format(id, prefix, at))).id IS DISTINCT FROM id);
 
 -- Errors
 \set SHOW_CONTEXT never
@@ -61,6 +62,7 @@ SELECT timeshard_parse(' 42'::text), timeshard_parse('42 '::text);
 SELECT timeshard_parse('00000000000000000042'::text);
 SELECT timeshard_parse('9223372036854775808'::text);
 SELECT timeshard_parse('ORD_9999999999999999999');
+SELECT timeshard_parse('REG7390233979859673088');
 SELECT timeshard_parse('1730-TAX-42');
 SELECT timeshard_parse('0390-T4X-230888448794626');
 SELECT timeshard_parse('03-90-230888448794626111');
@@ -72,5 +74,28 @@ SELECT timeshard_parse('1210390230888448794', '1');
 SELECT timeshard_parse(repeat('注文', 1000));
 SELECT timeshard_parse(repeat('1', 100000000));
 SELECT (timeshard_parse('42')).id AS goes_on;
+
+-- An ID with something beside it is read as no other
+CREATE FUNCTION id_or_error(formatted text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (timeshard_parse(formatted)).id;
+EXCEPTION WHEN invalid_text_representation THEN
+    RETURN 'error';
+END
+$$;
+SELECT formatted, id_or_error(formatted)
+FROM unnest(ARRAY['390233979859673088.0', '390233979859673088-1', '7-390233979859673088', '2FA_390233979859673088',
+                  'REG7390233979859673088', 'REG70390233979859673088', 'TXN_390233979859673088.0',
+                  'TXN_390233979859673088-1', 'TXN_0390233979859673088-1', 'TXN_5.0', '1767225600000-123456',
+                  '$390,233,979,859,673,088', 'TXN_1390233979859673088', '0-390233979859673088',
+                  'REG0390233979859673088']) AS formatted;
+SELECT DISTINCT id_or_error(l || timeshard_format(id, '') || r) IN (id::text, 'error') AND
+                (id < 1e17 OR id_or_error(l || id || r) IN (id::text, 'error')) AS that_id_or_an_error
+FROM (VALUES (5), (390233979859673088), (309023397985967308), (100000000000000000), (1039023397985967308),
+             (9223372036854775807)) AS ids (id),
+     unnest(ARRAY['', 'X', '7-', '2FA_', 'REG7', '0', 'A10', '3.']) AS l,
+     unnest(ARRAY['', 'X', '.0', '-1', 'e0', '7X', '_07', '12']) AS r
+WHERE l || r ~ '\D';
+DROP FUNCTION id_or_error(text);
 
 DROP FUNCTION holds(timeshard_parts);

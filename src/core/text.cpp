@@ -30,9 +30,21 @@ constexpr std::string_view Slice(std::string_view text, std::size_t begin, std::
     return {text.data() + begin, count};
 }
 
+constexpr bool IsOther(char c)
+{
+    return !IsDigit(c);
+}
+
 bool AllDigits(std::string_view text)
 {
     return std::all_of(text.begin(), text.end(), IsDigit);
+}
+
+/// True if `count` digits or more stand in a row somewhere.
+bool HasDigits(std::string_view text, std::size_t count)
+{
+    const auto digit = [](char c, bool) { return IsDigit(c); };
+    return std::search_n(text.begin(), text.end(), count, true, digit) != text.end();
 }
 
 /// Eight digits of a number below 10^8.
@@ -60,17 +72,37 @@ ParsedId FromDigits(std::string_view head, std::string_view tail)
 
 /// An ID around an inserted prefix that is not known: digits, one run of other
 /// characters, digits. A prefix with digits of its own leaves more than 19.
+/// Without the 0 in front, 19 digits can also be an unpadded ID and one more,
+/// such as "390233979859673088.0", or no ID at all.
 ParsedId ParseInserted(std::string_view text)
 {
-    const auto not_digit = [](char c) { return !IsDigit(c); };
-    const auto first = std::find_if(text.begin(), text.end(), not_digit);
-    const auto last = std::find_if(text.rbegin(), text.rend(), not_digit).base();
+    const auto first = std::find_if(text.begin(), text.end(), IsOther);
+    const auto last = std::find_if(text.rbegin(), text.rend(), IsOther).base();
     const std::string_view head(text.begin(), first);
     const std::string_view tail(last, text.end());
 
-    if (std::any_of(first, last, IsDigit) || head.size() + tail.size() != kIdDigits)
+    if (std::any_of(first, last, IsDigit) || head.size() + tail.size() != kIdDigits ||
+        head.front() != '0')
         return {TextError::kAmbiguous, 0};
     return FromDigits(head, tail);
+}
+
+/// An ID behind a leading prefix that is not known. If it is padded or has the 18
+/// digits of an unpadded one, it is the only part with so many digits. If it has
+/// fewer, every other digit may be the ID's.
+ParsedId ParseBehind(std::string_view text)
+{
+    const auto begin = std::find_if(text.rbegin(), text.rend(), IsOther).base();
+    const std::string_view prefix(text.begin(), begin);
+    const std::string_view digits(begin, text.end());
+
+    if (digits.empty())
+        return {TextError::kNoDigits, 0};
+    const bool padded = digits.size() == kIdDigits && digits.front() == '0';
+    if ((digits.size() >= kIdDigits && !padded) ||
+        HasDigits(prefix, digits.size() >= kUnpaddedDigits ? kUnpaddedDigits : 1))
+        return {TextError::kAmbiguousEnd, 0};
+    return FromDigits(digits, {});
 }
 
 } // namespace
@@ -111,15 +143,7 @@ ParsedId ParseFormatted(std::string_view text)
         return ParseInserted(text);
     if (text.front() == '-' && text.size() > 1 && AllDigits(Slice(text, 1, text.size() - 1)))
         return {TextError::kNegative, 0};
-
-    const std::size_t tail_size = std::min(text.size(), kIdDigits);
-    const std::string_view tail = Slice(text, text.size() - tail_size, tail_size);
-    const auto digits =
-        std::find_if(tail.rbegin(), tail.rend(), [](char c) { return !IsDigit(c); });
-    const std::string_view id_text(digits.base(), tail.end());
-    if (id_text.empty())
-        return {TextError::kNoDigits, 0};
-    return FromDigits(id_text, {});
+    return ParseBehind(text);
 }
 
 ParsedId ParseFormatted(std::string_view text, std::string_view prefix)

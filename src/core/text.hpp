@@ -14,6 +14,11 @@ namespace timeshard {
 /// Digits of 2^63 - 1. Padded to them, text order is time order.
 inline constexpr std::size_t kIdDigits = 19;
 
+/// Digits of an ID that is not padded, from nine months after the epoch till
+/// seven and a half years after it. A text that may carry such an ID is read as
+/// that one or not at all.
+inline constexpr std::size_t kUnpaddedDigits = 18;
+
 /// Writes the 19 digits of a non-negative `id` to `out`, no terminator.
 void WriteDigits(std::int64_t id, char *out);
 
@@ -28,7 +33,8 @@ enum class TextError : std::uint8_t {
     kNegative,      ///< a minus sign and digits: more likely a number than a prefix
     kNoDigits,      ///< no digits where the ID should end
     kTooManyDigits, ///< only digits, but more than an ID has
-    kAmbiguous,     ///< a prefix inserted, and not exactly 19 digits around it
+    kAmbiguous,     ///< a prefix inserted, and not exactly 19 digits from a 0 on around it
+    kAmbiguousEnd,  ///< digits at the end that may be more, fewer or others than those of the ID
     kTooLarge,      ///< the digits are past 2^63 - 1
     kPrefixAbsent,  ///< the given prefix is not there, or not only digits are around it
     kPrefixTwice,   ///< the given prefix can stand in two places with different IDs left
@@ -42,9 +48,11 @@ struct ParsedId
 };
 
 /// Reads an ID from text with no, a leading or an inserted prefix that is not
-/// known. Only digits: the ID. A digit first: the prefix was inserted, and
-/// exactly 19 digits must be left around one run of other characters. Else the
-/// ID is the digits at the end, the last 19 of them if there are more.
+/// known; refuses if the text can also be another ID with something beside it.
+/// Only digits: the ID. A digit first: the prefix was inserted, and 19 digits,
+/// the first a 0, must be around one run of other characters. Else the ID is the
+/// digits at the end: 19 that start with a 0, or fewer. If there are at least 18,
+/// no other 18 may be in a row before them; if fewer, no other digit.
 ParsedId ParseFormatted(std::string_view text);
 
 /// Reads an ID from text that carries `prefix` somewhere; what is left when it

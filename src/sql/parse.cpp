@@ -52,7 +52,10 @@ const char *DetailOf(TextError error)
     case TextError::kTooManyDigits:
         return "An ID has at most 19 digits.";
     case TextError::kAmbiguous:
-        return "Around an inserted prefix there must be exactly 19 digits, and none within it.";
+        return "Around an inserted prefix there must be exactly 19 digits, the first of them 0, "
+               "and none within it.";
+    case TextError::kAmbiguousEnd:
+        return "The digits at its end may not be exactly those of the ID.";
     case TextError::kTooLarge:
         return "The largest ID is 9223372036854775807.";
     case TextError::kPrefixAbsent:
@@ -69,7 +72,7 @@ const char *DetailOf(TextError error)
 bool PrefixWouldHelp(TextError error)
 {
     return error == TextError::kNegative || error == TextError::kTooManyDigits ||
-           error == TextError::kAmbiguous;
+           error == TextError::kAmbiguous || error == TextError::kAmbiguousEnd;
 }
 
 std::int64_t IdOrError(const ParsedId &parsed, const text *input)

@@ -8,7 +8,7 @@ namespace timeshard::fuzz {
 namespace {
 
 /// What parsing without the prefix answers; only these can be.
-Answers<4> answers({"read", "ambiguous", "too-many", "negative"});
+Answers<5> answers({"read", "ambiguous", "too-many", "negative", "ambiguous-end"});
 
 /// Digit by digit from the end.
 std::string ReferenceDigits(std::int64_t id)
@@ -52,8 +52,13 @@ void CheckReadBack(const std::string &text, std::int64_t id, std::string_view pr
         break;
     case TextError::kAmbiguous:
         answers.Count(1);
-        Require(HasDigit(prefix) && HasOther(prefix), "ambiguous only by the prefix's digits",
-                {text, prefix});
+        Require((HasDigit(prefix) && HasOther(prefix)) || id >= kFirstWithoutZero,
+                "ambiguous only by the prefix's digits or without a zero in front", {text, prefix});
+        break;
+    case TextError::kAmbiguousEnd:
+        answers.Count(4);
+        Require(HasDigit(prefix) || id >= kFirstWithoutZero,
+                "ambiguous only by the prefix's digits or without a zero in front", {text, prefix});
         break;
     case TextError::kTooManyDigits:
         answers.Count(2);

@@ -8,8 +8,8 @@ namespace timeshard::fuzz {
 namespace {
 
 /// In the order of TextError; its last two are about a given prefix.
-Answers<7> answers({"read", "empty", "negative", "no-digits", "too-many", "ambiguous",
-                    "too-large"});
+Answers<8> answers({"read", "empty", "negative", "no-digits", "too-many", "ambiguous",
+                    "ambiguous-end", "too-large"});
 
 /// The prefix that a text was found to have, if it was read as an ID.
 std::string_view PrefixOf(std::string_view text)
@@ -21,8 +21,23 @@ std::string_view PrefixOf(std::string_view text)
         const std::size_t begin = text.find_first_not_of("0123456789");
         return text.substr(begin, digits_from - begin);
     }
-    const std::size_t id_digits = std::min(text.size() - digits_from, kIdDigits);
-    return text.substr(0, text.size() - id_digits);
+    return text.substr(0, digits_from);
+}
+
+/// True if every ID that may stand in `text`, padded or with 18 or 19 digits of
+/// its own, whatever touches it, is `id`.
+bool CanBeNoOther(std::string_view text, std::int64_t id)
+{
+    for (const std::size_t size : {kUnpaddedDigits, kIdDigits})
+        for (std::size_t at = 0; at + size <= text.size(); at++) {
+            const std::string_view part = text.substr(at, size);
+            if (HasOther(part) || (size < kIdDigits && part.front() == '0'))
+                continue;
+            const ParsedId other = test::ValueOf(part);
+            if (other.error == TextError::kNone && other.id != id)
+                return false;
+        }
+    return true;
 }
 
 } // namespace
@@ -39,6 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     if (parsed.error != TextError::kNone)
         return 0;
     Require(parsed.id >= 0, "an ID is not negative", {text});
+    Require(!HasOther(text) || CanBeNoOther(text, parsed.id), "no other ID can stand in the text",
+            {text});
     const std::string_view prefix = PrefixOf(text);
     Require(Parse(text, prefix) == parsed, "given its prefix, a text is read alike",
             {text, prefix});

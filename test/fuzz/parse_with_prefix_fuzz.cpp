@@ -9,9 +9,9 @@
 namespace timeshard::fuzz {
 namespace {
 
-/// In the order of TextError; three of it are about a prefix that is not known.
-Answers<9> answers({"read", "empty", nullptr, nullptr, "too-many", nullptr, "too-large",
-                    "prefix-absent", "prefix-twice"});
+/// In the order of TextError; four of it are about a prefix that is not known.
+Answers<10> answers({"read", "empty", nullptr, nullptr, "too-many", nullptr, nullptr, "too-large",
+                     "prefix-absent", "prefix-twice"});
 
 ParsedId Check(std::string_view text, std::string_view prefix)
 {
@@ -32,7 +32,8 @@ ParsedId Check(std::string_view text, std::string_view prefix)
         Require(written, "the ID formatted with the prefix is the text", {text, prefix});
         if (HasOther(prefix) && !HasDigit(prefix)) {
             const ParsedId alone = Parse(text);
-            Require(alone == parsed || (prefix == "-" && alone.error == TextError::kNegative),
+            Require(alone == parsed || (prefix == "-" && alone.error == TextError::kNegative) ||
+                        (alone.error != TextError::kNone && parsed.id >= kFirstWithoutZero),
                     "a prefix without digits need not be given", {text, prefix});
         }
     }

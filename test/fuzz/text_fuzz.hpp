@@ -12,6 +12,9 @@
 /// What the targets on IDs in text share.
 namespace timeshard::fuzz {
 
+/// From here on, IDs have no zero to pad them with, and need their prefix.
+inline constexpr std::int64_t kFirstWithoutZero = 1000000000000000000;
+
 inline std::string Format(std::int64_t id, std::string_view prefix, std::size_t position)
 {
     ExactText out(std::string(kIdDigits + prefix.size(), '#'));

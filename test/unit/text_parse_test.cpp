@@ -45,10 +45,7 @@ TEST(ParseFormatted, LeadingPrefixes)
     // Made elsewhere, unpadded.
     EXPECT_EQ(ParseFormatted("TXN_262834567890123456"), Id(262834567890123456));
     EXPECT_EQ(ParseFormatted("TXN_5"), Id(5));
-    // The last 19 digits, whatever is before them.
-    EXPECT_EQ(ParseFormatted("V20262834567890123456"), Id(262834567890123456));
     EXPECT_EQ(ParseFormatted("A1B2024-0262834567890123456"), Id(262834567890123456));
-    EXPECT_EQ(ParseFormatted("X10000000000000000005"), Id(5));
     EXPECT_EQ(ParseFormatted("Bestellung-№-客户-0000000000000000005"), Id(5));
     EXPECT_EQ(ParseFormatted(" 5"), Id(5));
     EXPECT_EQ(ParseFormatted("+5"), Id(5));
@@ -57,7 +54,6 @@ TEST(ParseFormatted, LeadingPrefixes)
     EXPECT_EQ(ParseFormatted("\xff\x80"s + "5"), Id(5));
     EXPECT_EQ(ParseFormatted(std::string(20000000, 'p') + "0000000000000000005"), Id(5));
 
-    EXPECT_EQ(ParseFormatted("X9223372036854775808"), Error(TextError::kTooLarge));
     EXPECT_EQ(ParseFormatted("-5"), Error(TextError::kNegative));
     EXPECT_EQ(ParseFormatted("-9223372036854775808"), Error(TextError::kNegative));
     EXPECT_EQ(ParseFormatted("-0000000000000000000000005"), Error(TextError::kNegative));
@@ -73,12 +69,10 @@ TEST(ParseFormatted, InsertedPrefixes)
     EXPECT_EQ(ParseFormatted("026283-4567890123456"), Id(262834567890123456));
     EXPECT_EQ(ParseFormatted("0262834567890123456USD"), Id(262834567890123456));
     EXPECT_EQ(ParseFormatted("0262834-№-客户-567890123456"), Id(262834567890123456));
-    EXPECT_EQ(ParseFormatted("92233720368547758-07"), Id(INT64_MAX));
-
-    EXPECT_EQ(ParseFormatted("92233720368547758-08"), Error(TextError::kTooLarge));
     for (const char *text :
-         {"5USD", "26283-4567890123456", "00262834567890123456USD", "5-", "0262834-5-67890123456",
-          "2024-0262834567890123456", "5a5b5", "0262834A567890123456B", "026283A1B4567890123456"})
+         {"5USD", "0-5", "026-2834567890123", "26283-4567890123456", "00262834567890123456USD",
+          "5-", "0262834-5-67890123456", "2024-0262834567890123456", "5a5b5",
+          "0262834A567890123456B", "026283A1B4567890123456"})
         EXPECT_EQ(ParseFormatted(text), Error(TextError::kAmbiguous)) << text;
 }
 

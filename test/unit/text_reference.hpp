@@ -2,6 +2,7 @@
 
 #include "text.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <ostream>
 #include <set>
@@ -55,7 +56,8 @@ inline ParsedId ReferenceParse(std::string_view text)
     const std::string middle(text.substr(first_other, last_other + 1 - first_other));
     const std::string tail(text.substr(last_other + 1));
     if (!head.empty()) {
-        if (middle.find_first_of("0123456789") != middle.npos || head.size() + tail.size() != 19)
+        if (middle.find_first_of("0123456789") != middle.npos || head.size() + tail.size() != 19 ||
+            head[0] != '0')
             return {TextError::kAmbiguous, 0};
         return ValueOf(head + tail);
     }
@@ -63,7 +65,14 @@ inline ParsedId ReferenceParse(std::string_view text)
         return {TextError::kNoDigits, 0};
     if (middle == "-")
         return {TextError::kNegative, 0};
-    return ValueOf(tail.size() > 19 ? tail.substr(tail.size() - 19) : tail);
+    // The longest run of digits before the end.
+    std::size_t longest = 0, run = 0;
+    for (const char c : middle)
+        longest = std::max(longest, run = OnlyDigits({&c, 1}) ? run + 1 : 0);
+    if (tail.size() > 19 || (tail.size() == 19 && tail[0] != '0') || longest >= 18 ||
+        (longest > 0 && tail.size() < 18))
+        return {TextError::kAmbiguousEnd, 0};
+    return ValueOf(tail);
 }
 
 inline ParsedId ReferenceParse(std::string_view text, std::string_view prefix)
