@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "provenance.hpp"
+
 #include "postgres.hpp"
 
 namespace timeshard {
@@ -22,6 +24,7 @@ MarkRecord OwnRecord(const Header &header)
     record.timeline = GetWALInsertionTimeLine();
     record.system_identifier = GetSystemIdentifier();
     record.layout_change = header.mark.layout_change;
+    NoteRun(header.identity, &record);
     return record;
 }
 
