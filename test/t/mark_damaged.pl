@@ -62,7 +62,7 @@ for my $case (
     [ 'slot 0 torn', sub { substr($_[0], 0, 40) . substr($zeros, 0, 4096 - 40) . substr($_[0], 4096) } ],
     [ 'slot 1 damaged in its end', sub { flip($_[0], 4096 + 16) } ],
     [ 'slot 0 damaged in its generation', sub { flip($_[0], 8 + 7) } ],
-    [ 'slot 1 damaged in its checksum', sub { flip($_[0], 4096 + 92) } ])
+    [ 'slot 1 damaged in its checksum', sub { flip($_[0], 4096 + 156) } ])
 {
     my ($name, $damage) = @$case;
     injected($name);

@@ -25,7 +25,7 @@ my @misspelt = (
 sub error_of
 {
     my ($name, $meant) = @_;
-    return qr/unrecognized configuration parameter "(?i:timeshard\.\Q$name\E)"\n.*HINT: +Perhaps you meant "timeshard\.$meant"\./;
+    return qr/unrecognized configuration parameter "(?i:timeshard\.\Q$name\E)"\n.*DETAIL:.*\n.*HINT: +Perhaps you meant "timeshard\.$meant"\./;
 }
 
 my $node = new_cluster('main', conf => 'timeshard.node_id = 9');
