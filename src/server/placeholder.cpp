@@ -18,9 +18,9 @@ constexpr char kPrefix[] = "timeshard.";
     const bool by_session = placeholder.reset_source <= PGC_S_ARGV;
     const bool by_client = placeholder.reset_source == PGC_S_CLIENT;
     ereport(ERROR,
-            (errcode(known ? ERRCODE_CANT_CHANGE_RUNTIME_PARAM : ERRCODE_UNDEFINED_OBJECT),
+            (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
              known ? errmsg("parameter \"%s\" can only be set in the server's configuration", name)
-                   : errmsg("unrecognized configuration parameter \"%s\"", name),
+                   : errmsg("there is no parameter \"%s\"", name),
              by_session  ? errdetail("This session, or a function's SET clause, has set it.")
              : by_client ? errdetail("The options of this connection have set it.")
                          : errdetail("It is stored for the role or the database."),
@@ -69,17 +69,20 @@ void CheckUnknownName(const config_generic &placeholder, std::span<const char *c
     const char *const name = placeholder.name;
     if (IsSetBySession(placeholder))
         RaisePlaceholderError(name, placeholder, false);
-    const bool captured = identity_is_captured();
-    if (captured && IsParallelWorker())
-        return;
-    ereport(captured ? WARNING : ERROR,
-            (errcode(ERRCODE_CONFIG_FILE_ERROR),
-             errmsg("unrecognized configuration parameter \"%s\"", name),
-             captured ? errdetail("It was set after the server started. After the next start no "
-                                  "ID will be issued because of it.")
-                      : errdetail("The server's configuration sets it, and timeshard has no such "
+    const char *const nearest = NearestName(name, known);
+    if (!identity_is_captured())
+        ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+                        errmsg("unrecognized configuration parameter \"%s\"", name),
+                        errdetail("The server's configuration sets it, and timeshard has no such "
                                   "setting."),
-             errhint("Perhaps you meant \"%s\".", NearestName(name, known))));
+                        errhint("Perhaps you meant \"%s\".", nearest)));
+    if (!IsParallelWorker())
+        ereport(WARNING,
+                (errcode(ERRCODE_CONFIG_FILE_ERROR),
+                 errmsg("unrecognized configuration parameter \"%s\"", name),
+                 errdetail("The server's configuration sets it since a reload. If it still does at "
+                           "the next start, no ID will be issued."),
+                 errhint("Perhaps you meant \"%s\".", nearest)));
 }
 
 } // namespace

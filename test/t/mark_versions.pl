@@ -12,9 +12,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Timeshard;
+use TimeshardSession;
 
 my $next = 'SELECT timeshard_next_id()';
-my $node = new_cluster('main', conf => 'timeshard.node_id = 7');
+my $node = new_cluster('main', conf => "timeshard.node_id = 7\ntimeshard.max_clock_wait = '10s'");
 my $last = $node->safe_psql('postgres', $next);
 
 # A slot of the next generation, with an end so much later.

@@ -171,7 +171,7 @@ for my $number (7, 8)
     configure($node, "timeshard.node_id = $number");
     set_clock($node, $stands->(10));
     restart_with_env($node);
-    set_clock($node, $stands->(20 + $number)); # past the mark
+    set_clock($node, $stands->(10 * $number)); # past the mark
     is($node->safe_psql('postgres', "SELECT pg_postmaster_start_time() = to_timestamp($now + 10); $made"), "t\n$number",
         "a start at a time at which there has been one, as $number");
 }

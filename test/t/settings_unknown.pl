@@ -73,7 +73,7 @@ $node->{timeshard_options} = undef;
 # Nobody hides the server's with a value of his own, or forges one.
 configure($node, 'timeshard.node_id = 9', 'timeshard.nodeid = 3');
 restart_with_env($node);
-my $refused = qr/ERROR: +(?:unrecognized configuration parameter|parameter) "(?i:timeshard\.nodeid)"/;
+my $refused = qr/ERROR: +there is no parameter "(?i:timeshard\.nodeid)"/;
 {
     local $ENV{PGOPTIONS} = '-c timeshard.nodeid=5';
     my (undef, $out, $err) = $node->psql('postgres', $made, on_error_stop => 0);
