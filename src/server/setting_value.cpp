@@ -46,7 +46,7 @@ void WarnOfValue(const Setting &setting, const char *raw)
 {
     ereport(WARNING,
             (errcode(ERRCODE_CONFIG_FILE_ERROR),
-             errmsg("invalid value for parameter \"%s\": \"%s\"", setting.name, raw),
+             errmsg("invalid value for %s \"%s\": \"%s\"", "parameter", setting.name, raw),
              errdetail("The value must be a whole number between %lld and %lld. The server goes on "
                        "with the value that it started with.",
                        static_cast<long long>(setting.min), static_cast<long long>(setting.max)),
