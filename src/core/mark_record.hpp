@@ -25,7 +25,10 @@ inline constexpr std::size_t kMarkSlotSize = 4096;
 inline constexpr std::size_t kMarkSize = 2 * kMarkSlotSize;
 
 inline constexpr std::uint32_t kMarkMagic = 0x4d4b5354; // "TSKM" in the file
-inline constexpr std::uint32_t kMarkVersion = 1;
+
+/// 1: up to 1.1.0, and up to `inode`, with the checksum after it.
+/// 2: the run that wrote it.
+inline constexpr std::uint32_t kMarkVersion = 2;
 
 /// The layout that held before the present one, and the first ID of the present
 /// one. `node_id_bits` is 0 if there has been no change.
@@ -35,6 +38,20 @@ struct LayoutChange
     std::int64_t custom_epoch;
     std::int32_t node_id_bits;
     std::int32_t unused;
+};
+
+/// One run of a postmaster. Restarts of its sessions after a crash belong to it. The
+/// time alone would do, if clocks never stood still.
+struct ServerRun
+{
+    std::int32_t postmaster; ///< its process ID
+    std::uint32_t unused;
+    std::int64_t started_at; ///< in microseconds; 0 if unknown
+
+    constexpr bool IsSame(const ServerRun &other) const
+    {
+        return started_at != 0 && started_at == other.started_at && postmaster == other.postmaster;
+    }
 };
 
 /// As it stands in the file, in the machine's byte order.
@@ -55,16 +72,38 @@ struct MarkRecord
     std::uint64_t system_identifier;
     std::uint64_t inode; ///< of the file that was written: a copy has another
 
-    std::uint32_t window_ms; ///< how far ahead of the clock `end` was; 0 before 1.2.0
-    std::uint32_t checksum;  ///< CRC-32C of all before it
+    // The run that wrote it, and the rest of that run's identity.
+    ServerRun run;
+    std::int32_t node_id_source;
+    std::uint32_t window_ms; ///< how far ahead of the clock `end` was
+    char node_address[48];
+
+    std::uint32_t unused;
+    std::uint32_t checksum; ///< CRC-32C of all before it
 };
-static_assert(sizeof(MarkRecord) == 96);
+
+/// A record of version 1 in the file has its checksum here.
+inline constexpr std::size_t kMarkChecksumOf1 = 92;
+static_assert(offsetof(MarkRecord, run) == 88);
+static_assert(offsetof(MarkRecord, checksum) == 164 && sizeof(MarkRecord) == 168);
 static_assert(sizeof(MarkRecord) <= 512, "a sector, the least that a disk writes whole");
 
 /// The window of a record, as the next run has to take it.
 constexpr std::int64_t WindowOf(const MarkRecord &record)
 {
     return std::clamp<std::int64_t>(record.window_ms, kMinWindowMs, kMaxWindowMs);
+}
+
+/// Clears what a record of version 1 does not have.
+constexpr void ForgetRun(MarkRecord &record)
+{
+    record.run = {};
+    record.node_id_source = 0;
+    record.window_ms = 0;
+    record.unused = 0;
+    for (char &byte : record.node_address)
+        byte = '\0';
+    record.checksum = 0;
 }
 
 constexpr std::size_t MarkSlotOf(std::uint64_t generation)
@@ -75,8 +114,8 @@ constexpr std::size_t MarkSlotOf(std::uint64_t generation)
 /// True if the record, whose checksum has been found right, makes sense.
 constexpr bool IsSound(const MarkRecord &record)
 {
-    return record.magic == kMarkMagic && record.version == kMarkVersion && record.end >= 0 &&
-           record.end <= kMaxOffset + 1 && record.custom_epoch >= kMinEpoch &&
+    return record.magic == kMarkMagic && record.version >= 1 && record.version <= kMarkVersion &&
+           record.end >= 0 && record.end <= kMaxOffset + 1 && record.custom_epoch >= kMinEpoch &&
            record.custom_epoch <= kMaxEpoch && record.node_id_bits >= kMinNodeIdBits &&
            record.node_id_bits <= kMaxNodeIdBits && record.node_id >= 0 &&
            record.node_id <= Layout(record.node_id_bits).MaxNodeId();

@@ -49,6 +49,21 @@ inline config_generic *FindVariable(const char *name)
 #endif
 }
 
+/// Calls `look` with the record of each variable and placeholder.
+template <typename Look>
+void ForEachVariable(Look &&look)
+{
+#if PG_VERSION_NUM >= 160000 // 16 put them into a hash table
+    int count;
+    config_generic **variables = get_guc_variables(&count);
+#else
+    config_generic **variables = get_guc_variables();
+    const int count = GetNumConfigOptions();
+#endif
+    for (int i = 0; i < count; i++)
+        look(*variables[i]);
+}
+
 /// The text that a placeholder has been given.
 inline const char *TextOf(const config_generic &placeholder)
 {

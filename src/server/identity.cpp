@@ -102,6 +102,7 @@ const char *NodeIdSourceName(NodeIdSource source)
 
 Identity MakeIdentity()
 {
+    CheckConfiguredIdentity();
     Identity identity{};
     identity.custom_epoch = ConfiguredEpoch();
     identity.node_id_bits = ConfiguredNodeIdBits();
@@ -149,7 +150,7 @@ void ReportIdentity(const Identity &identity)
 
 bool IdentityWouldChange(const Identity &identity)
 {
-    return identity.configured_node_id != ConfiguredNodeId() ||
+    return !ConfiguredIdentityIsReadable() || identity.configured_node_id != ConfiguredNodeId() ||
            identity.node_id_bits != ConfiguredNodeIdBits() ||
            identity.custom_epoch != ConfiguredEpoch();
 }

@@ -23,15 +23,15 @@ struct Identity
 };
 
 /// Makes the identity of the settings as they stand in this process, with the
-/// machine's address where no node ID is configured. Raises an error if the
-/// node ID does not fit the layout.
+/// machine's address where no node ID is configured. Raises an error if a
+/// setting cannot be read, or the node ID does not fit the layout.
 Identity MakeIdentity();
 
 /// Logs who the server is; a WARNING if it has no node ID of its own.
 void ReportIdentity(const Identity &identity);
 
 /// True if the settings as they stand in this process would make another
-/// identity at the next start of the server.
+/// identity at the next start of the server, or none.
 bool IdentityWouldChange(const Identity &identity);
 
 } // namespace timeshard

@@ -20,16 +20,18 @@ void RequestSpace()
     RequestAddinShmemSpace(SharedStateSize());
 }
 
-/// Runs in the postmaster, at a start and after a crash of a backend, which is a
-/// start too: the memory is new.
+/// Runs in the postmaster, at a start and after a crash of a backend: the memory is
+/// new, and the identity stays.
 void StartUp()
 {
     if (previous_startup_hook != nullptr)
         previous_startup_hook();
     ForgetSharedState();
     SharedState &state = AttachedState();
-    if (!IsUnderPostmaster) // where sessions are not forked, each runs this
-        RecordRestartPoint(state);
+    if (IsUnderPostmaster) // where sessions are not forked, each runs this
+        return;
+    KeepIdentity(state);
+    RecordRestartPoint(state);
 }
 
 /// Has space reserved, and the identity captured at the server's start, when the
@@ -52,7 +54,7 @@ TIMESHARD_MODULE_MAGIC;
 
 void _PG_init(void)
 {
-    DefineSettings();
+    DefineSettings(IdentityIsCaptured);
     if (process_shared_preload_libraries_in_progress)
         PrepareForPreload();
 }

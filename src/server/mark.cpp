@@ -17,16 +17,17 @@ namespace {
 constexpr char kMarkPath[] = "timeshard.mark";
 constexpr char kTemporaryPath[] = "timeshard.mark.tmp";
 
-std::uint32_t Checksum(const MarkRecord &record)
+std::uint32_t Checksum(const MarkRecord &record, std::size_t size)
 {
     pg_crc32c crc;
     INIT_CRC32C(crc);
-    COMP_CRC32C(crc, &record, offsetof(MarkRecord, checksum));
+    COMP_CRC32C(crc, &record, size);
     FIN_CRC32C(crc);
     return crc;
 }
 
-/// The record in a slot of the file's contents, null if it is not sound.
+/// The record in a slot of the file's contents, null if it is not sound. One of version
+/// 1 is of no known run.
 const MarkRecord *SoundRecord(const char *contents, std::size_t size, std::size_t slot,
                               MarkRecord *record, bool *newer_version)
 {
@@ -35,7 +36,15 @@ const MarkRecord *SoundRecord(const char *contents, std::size_t size, std::size_
     std::memcpy(record, contents + slot, sizeof(*record));
     if (record->magic == kMarkMagic && record->version > kMarkVersion)
         *newer_version = true;
-    return record->checksum == Checksum(*record) && IsSound(*record) ? record : nullptr;
+    const bool first = record->version == 1;
+    std::uint32_t checksum = record->checksum;
+    if (first)
+        std::memcpy(&checksum, contents + slot + kMarkChecksumOf1, sizeof(checksum));
+    if (checksum != Checksum(*record, first ? kMarkChecksumOf1 : offsetof(MarkRecord, checksum)))
+        return nullptr;
+    if (first)
+        ForgetRun(*record);
+    return IsSound(*record) ? record : nullptr;
 }
 
 void Judge(const char *contents, std::size_t size, std::uint64_t inode, MarkReading *reading)
@@ -97,7 +106,7 @@ MarkRecord Sealed(MarkRecord record, int file)
         record.inode = status.st_ino;
     record.magic = kMarkMagic;
     record.version = kMarkVersion;
-    record.checksum = Checksum(record);
+    record.checksum = Checksum(record, offsetof(MarkRecord, checksum));
     return record;
 }
 

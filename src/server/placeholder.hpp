@@ -1,6 +1,8 @@
 #pragma once
 
-/// What a setting's name holds before the library defines it.
+#include <span>
+
+/// What the names of settings hold before the library defines them.
 namespace timeshard {
 
 /// The text of the placeholder called `name` that the server's configuration has
@@ -12,5 +14,11 @@ namespace timeshard {
 /// identity just as well. A parallel worker receives a placeholder set by its leader
 /// without the value behind it, so both its sources are checked.
 const char *PlaceholderText(const char *name);
+
+/// Raises an error if a timeshard.* is set that is none of `known`: a misspelt setting
+/// would be ignored, and IDs numbered by a guess. One in the server's configuration is
+/// only warned of if `identity_is_captured()`. One of a session or a role is refused
+/// whatever it would do, since it can hide the server's.
+void CheckUnknownNames(std::span<const char *const> known, bool (*identity_is_captured)());
 
 } // namespace timeshard

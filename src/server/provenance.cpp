@@ -7,6 +7,15 @@
 namespace timeshard {
 namespace {
 
+/// The postmaster keeps both through the crash of a session.
+ServerRun ThisRun()
+{
+    ServerRun run{};
+    run.postmaster = PostmasterPid;
+    run.started_at = PgStartTime;
+    return run;
+}
+
 /// A promoted standby runs on a copy too, as it should: it is on a new timeline and
 /// has a primary configured. A server restored to a point in time is on a new
 /// timeline without one.
@@ -33,6 +42,29 @@ void WarnOfCopy(const Identity &identity)
 }
 
 } // namespace
+
+void NoteRun(const Identity &identity, MarkRecord *record)
+{
+    record->run = ThisRun();
+    record->node_id_source = static_cast<std::int32_t>(identity.node_id_source);
+    strlcpy(record->node_address, identity.node_address, sizeof(record->node_address));
+}
+
+std::optional<Identity> IdentityOfThisRun(const MarkReading &mark)
+{
+    const MarkRecord &record = mark.record;
+    if (mark.state != MarkState::kSound || !mark.same_file ||
+        record.system_identifier != GetSystemIdentifier() || !record.run.IsSame(ThisRun()))
+        return std::nullopt;
+    Identity identity{};
+    identity.custom_epoch = record.custom_epoch;
+    identity.node_id = record.node_id;
+    identity.node_id_bits = record.node_id_bits;
+    identity.configured_node_id = record.node_id_derived != 0 ? -1 : record.node_id;
+    identity.node_id_source = static_cast<NodeIdSource>(record.node_id_source);
+    strlcpy(identity.node_address, record.node_address, sizeof(identity.node_address));
+    return identity;
+}
 
 bool LayoutDiffers(const MarkRecord &record, const Identity &identity)
 {

@@ -1,10 +1,19 @@
 #pragma once
 
+#include <optional>
+
 #include "identity.hpp"
 #include "mark.hpp"
 
 /// What the mark tells of the server that wrote it: who it was, and where.
 namespace timeshard {
+
+/// Notes in the record that it is written by this run of the server, as `identity`.
+void NoteRun(const Identity &identity, MarkRecord *record);
+
+/// The identity of this run of the server, if this run has written the mark. Its
+/// memory may be gone since: all sessions are started anew when one has crashed.
+std::optional<Identity> IdentityOfThisRun(const MarkReading &mark);
 
 /// True if the IDs of the record's server have another shape than ours.
 bool LayoutDiffers(const MarkRecord &record, const Identity &identity);

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "clock_errors.hpp"
+#include "provenance.hpp"
 
 #include "postgres.hpp"
 #include "settings.hpp"
@@ -26,6 +27,7 @@ MarkRecord OwnRecord(const Header &header)
     record.system_identifier = GetSystemIdentifier();
     record.layout_change = header.mark.layout_change;
     record.window_ms = static_cast<std::uint32_t>(header.window_ms);
+    NoteRun(header.identity, &record);
     return record;
 }
 

@@ -1,37 +1,16 @@
 #include "settings.hpp"
 
 #include "../core/layout.hpp"
-#include "../core/text.hpp"
 
 #include <cstdlib>
+#include <optional>
 
 #include "compat.hpp"
 #include "placeholder.hpp"
+#include "setting_value.hpp"
 
 namespace timeshard {
 namespace {
-
-/// One setting. To the server, those of times are integers with a unit. The others
-/// are strings, read as plain decimal numbers: PostgreSQL reads 010 as 8
-/// and 7.6 as 8 in an integer setting, which could silently give two servers one
-/// number, and the epoch needs 64 bits.
-struct Setting
-{
-    const char *name;
-    const char *environment = nullptr; ///< the variable's name, if it has one
-    const char *description;
-    const char *details;
-    std::int64_t min, max, fallback;
-    int flags = 0;
-
-    int duration = 0;        ///< the value of a time, in its unit
-    char *text = nullptr;    ///< the value of any other
-    char boot_text[24] = ""; ///< its boot value, which must outlive the definition
-
-    std::int64_t expected = 0; ///< the server's value before the definition
-    bool defined = false;      ///< the definition was begun
-    bool verified = false;     ///< after it, the value in force was the expected one
-};
 
 Setting node_id = {
     .name = "timeshard.node_id",
@@ -87,36 +66,6 @@ Setting max_clock_jump = {
 Setting *const kSettings[] = {&node_id, &node_id_bits, &custom_epoch, &max_clock_wait,
                               &max_clock_jump};
 
-bool HasUnit(const Setting &setting)
-{
-    return setting.flags != 0;
-}
-
-/// Reads `raw` as a value of `setting`, with a unit as the server would.
-bool ParseValue(const Setting &setting, const char *raw, std::int64_t *value)
-{
-    if (HasUnit(setting)) {
-        int duration;
-        if (!parse_int(raw, &duration, setting.flags, nullptr))
-            return false;
-        *value = duration;
-    } else if (!ParseInteger(raw, value)) {
-        return false;
-    }
-    return *value >= setting.min && *value <= setting.max;
-}
-
-[[noreturn]] void RaiseValueError(const Setting &setting, const char *kind, const char *name,
-                                  const char *raw)
-{
-    ereport(ERROR,
-            (errcode(ERRCODE_CONFIG_FILE_ERROR),
-             errmsg("invalid value for %s \"%s\": \"%s\"", kind, name, raw),
-             errdetail("The value must be a whole number between %lld and %lld.",
-                       static_cast<long long>(setting.min), static_cast<long long>(setting.max))));
-    pg_unreachable();
-}
-
 const char *EnvironmentText(const Setting &setting)
 {
     return setting.environment != nullptr ? std::getenv(setting.environment) : nullptr;
@@ -134,26 +83,45 @@ std::int64_t BootValue(const Setting &setting)
     return value;
 }
 
-/// The value that the server has for the setting before it is defined.
-std::int64_t ExpectedValue(const Setting &setting, std::int64_t boot_value)
+/// The value that the server has for the setting before it is defined; none if it is
+/// one of the identity that cannot be read and may wait for the next start.
+std::optional<std::int64_t> ExpectedValue(const Setting &setting, std::int64_t boot_value,
+                                          bool (*identity_is_captured)())
 {
     const char *raw = PlaceholderText(setting.name);
     if (raw == nullptr)
         return boot_value;
     std::int64_t value;
-    if (!ParseValue(setting, raw, &value))
+    if (ParseValue(setting, raw, &value))
+        return value;
+    if (!identity_is_captured())
         RaiseValueError(setting, "parameter", setting.name, raw);
-    return value;
+    if (HasUnit(setting))
+        return boot_value; // the server warns of it, and takes that
+    return std::nullopt;
+}
+
+/// Can a value of this source be accepted though it cannot be read? From the server's
+/// configuration, while the setting is being defined or on a reload, so that it counts
+/// as pending; but not from ALTER SYSTEM, which runs in a portal.
+bool MayBeUnreadable(const Setting &setting, GucSource source)
+{
+    return source <= PGC_S_ARGV && (!setting.verified || ActivePortal == nullptr);
 }
 
 /// The check hook of a string setting. The server does not tell a hook which setting
 /// it checks, hence one instance for each.
 template <const Setting &setting>
-bool CheckText(char **new_value, void **, GucSource)
+bool CheckText(char **new_value, void **, GucSource source)
 {
     std::int64_t value;
     if (ParseValue(setting, *new_value, &value))
         return true;
+    if (MayBeUnreadable(setting, source)) {
+        if (!IsUnderPostmaster) // where PostgreSQL logs what is wrong with a reload
+            WarnOfValue(setting, *new_value);
+        return true;
+    }
     GUC_check_errdetail("The value must be a whole number between %lld and %lld.",
                         static_cast<long long>(setting.min), static_cast<long long>(setting.max));
     return false;
@@ -192,31 +160,33 @@ void Define(Setting &setting, std::int64_t boot_value)
 
 std::int64_t ValueOf(const Setting &setting)
 {
-    if (HasUnit(setting))
-        return setting.duration;
-    std::int64_t value = -1;
-    ParseInteger(setting.text, &value);
-    return value;
+    return ReadableValue(setting).value_or(setting.fallback);
 }
 
 } // namespace
 
-void DefineSettings()
+void DefineSettings(bool (*identity_is_captured)())
 {
     std::int64_t boot_values[lengthof(kSettings)];
 
+    const char *names[lengthof(kSettings)];
+    for (std::size_t i = 0; i < lengthof(kSettings); i++)
+        names[i] = kSettings[i]->name;
+    CheckUnknownNames(names, identity_is_captured);
     for (std::size_t i = 0; i < lengthof(kSettings); i++) {
         Setting &setting = *kSettings[i];
         boot_values[i] = BootValue(setting);
         if (!setting.defined)
-            setting.expected = ExpectedValue(setting, boot_values[i]);
+            setting.expected = ExpectedValue(setting, boot_values[i], identity_is_captured);
     }
     for (std::size_t i = 0; i < lengthof(kSettings); i++) {
         Setting &setting = *kSettings[i];
         if (!setting.defined) {
             setting.defined = true;
             Define(setting, boot_values[i]);
-            setting.verified = ValueOf(setting) == setting.expected;
+            setting.verified = ReadableValue(setting) == setting.expected;
+            if (setting.verified && !setting.expected && !IsParallelWorker())
+                WarnOfValue(setting, setting.text);
         }
         if (!setting.verified)
             ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -225,6 +195,18 @@ void DefineSettings()
                             errhint("Connect again.")));
     }
     MarkGUCPrefixReserved("timeshard");
+}
+
+bool ConfiguredIdentityIsReadable()
+{
+    return ReadableValue(node_id) && ReadableValue(node_id_bits) && ReadableValue(custom_epoch);
+}
+
+void CheckConfiguredIdentity()
+{
+    for (const Setting *setting : {&node_id, &node_id_bits, &custom_epoch})
+        if (!ReadableValue(*setting))
+            RaiseValueError(*setting, "parameter", setting->name, setting->text);
 }
 
 int ConfiguredNodeId()

@@ -6,12 +6,23 @@
 /// the server's configuration has set one.
 namespace timeshard {
 
-/// Defines the settings. Raises an error if a value is bad, or was given by a
-/// session or a role before the library was loaded; then, and at every later
-/// attempt in the same session, the library does not load.
-void DefineSettings();
+/// Defines the settings. Raises an error if a value is bad, a name is unknown, or
+/// either was given by a session or a role before the library was loaded; then, and
+/// at every later attempt in the same session, the library does not load.
+///
+/// What a reload has brought is warned of instead, and waits for the server's next
+/// start, if `identity_is_captured()`, which is asked only then.
+void DefineSettings(bool (*identity_is_captured)());
 
-/// timeshard.node_id as it stands in this process, -1 to derive it.
+/// False if a value of the identity cannot be read, and waits.
+bool ConfiguredIdentityIsReadable();
+
+/// Raises the error for that: no identity can be made of it.
+void CheckConfiguredIdentity();
+
+// The values as they stand in this process; the default of one that cannot be read.
+
+/// timeshard.node_id, -1 to derive it.
 int ConfiguredNodeId();
 
 /// True if timeshard.node_id has its value from the server's environment.

@@ -1,9 +1,11 @@
 #include "shared_state.hpp"
 
 #include <cstring>
+#include <optional>
 #include <type_traits>
 
 #include "open_transactions.hpp"
+#include "provenance.hpp"
 
 #include "compat.hpp"
 #include "wait_events.hpp"
@@ -30,6 +32,10 @@ static_assert(std::is_trivially_copyable_v<Identity>);
 
 SharedState *shared = nullptr; ///< this process's mapping, set once the positions are mapped
 bool preloaded = false;
+
+/// Preloaded, the identity that the postmaster captured at the server's start. Its
+/// children inherit it, and the state that is made after a crash gets it.
+std::optional<Identity> kept;
 
 void Initialise(SharedState *state)
 {
@@ -69,14 +75,20 @@ SharedState *Attach()
     return shared;
 }
 
-/// Captures the identity, unless another process has. It is made before the lock is
-/// taken, because that may raise an error; of two made at once, the first one stored
-/// counts.
-void CaptureIdentity(SharedState *state)
+/// The identity that this run of the server had before its state was lost in a crash.
+/// Not preloaded, the mark tells it. That is read without the lock: only a captured
+/// identity writes it.
+std::optional<Identity> IdentityBeforeCrash()
+{
+    if (kept || preloaded)
+        return kept;
+    return IdentityOfThisRun(ReadMark());
+}
+
+/// Stores the identity, unless another process has stored one.
+void StoreIdentity(SharedState *state, const Identity &identity)
 {
     Header &header = state->header;
-    const Identity identity = MakeIdentity();
-
     const auto captured = [&] { return header.identity_captured.load() != 0; };
     if (!LockUnless(header.lock, captured))
         return;
@@ -89,6 +101,15 @@ void CaptureIdentity(SharedState *state)
 
     if (first)
         ReportIdentity(identity);
+}
+
+/// Captures the identity, unless another process has. It is made before the lock is
+/// taken, because that may raise an error; of two made at once, the first one stored
+/// counts.
+void CaptureIdentity(SharedState *state)
+{
+    const std::optional<Identity> before = IdentityBeforeCrash();
+    StoreIdentity(state, before ? *before : MakeIdentity());
 }
 
 } // namespace
@@ -119,6 +140,19 @@ SharedState &AttachedState()
     if (state->header.identity_captured.load() == 0)
         CaptureIdentity(state);
     return *state;
+}
+
+void KeepIdentity(const SharedState &state)
+{
+    kept = state.header.identity;
+}
+
+bool IdentityIsCaptured()
+{
+    if (process_shared_preload_libraries_in_progress)
+        return IsUnderPostmaster; // where sessions are not forked, each loads it again
+    SharedState *state = Attach();
+    return state->header.identity_captured.load() != 0 || IdentityBeforeCrash().has_value();
 }
 
 const Identity &IdentityInForce()

@@ -113,6 +113,14 @@ bool IsPreloaded();
 /// settings make no identity.
 SharedState &AttachedState();
 
+/// Keeps the identity in this process, the postmaster: a session's crash takes the
+/// state, and who the server is belongs to its start.
+void KeepIdentity(const SharedState &state);
+
+/// True if this run of the server has its identity, so that no setting can change it
+/// before the next.
+bool IdentityIsCaptured();
+
 /// The identity in force.
 const Identity &IdentityInForce();
 

@@ -11,13 +11,14 @@ use POSIX qw(strftime);
 
 our @EXPORT = qw(
   mark_path mark_bytes write_mark mark_slots mark_of await_mark sealed_slot
-  set_field time_text offset_of
+  set_field slot_of_1_1 time_text offset_of
 );
 
 our $epoch = 1702385533000;
-my $template = 'L< L< Q< q< q< l< l< l< L< q< q< l< l< Q< Q< L< L<';
+my $template = 'L< L< Q< q< q< l< l< l< L< q< q< l< l< Q< Q< l< L< q< l< L< Z48 L< L<';
 my @fields = qw(magic version generation end custom_epoch node_id node_id_bits derived timeline
-  since_id previous_epoch previous_bits unused system_identifier inode unused2 checksum);
+  since_id previous_epoch previous_bits unused system_identifier inode
+  postmaster unused2 started_at source window address unused3 checksum);
 
 sub mark_path
 {
@@ -57,16 +58,26 @@ sub crc32c
     return $crc ^ 0xFFFFFFFF;
 }
 
-# The two records as hashes; undefined where the checksum is wrong.
+# The two records as hashes; undefined where the checksum is wrong. Of a record of
+# version 1, as 1.1.0 wrote it, the fields from the postmaster on mean nothing.
 sub mark_slots
 {
     my ($bytes) = @_;
     return map {
-        my $slot = length $bytes >= $_ + 96 ? substr($bytes, $_, 96) : '';
+        my $slot = length $bytes >= $_ + 168 ? substr($bytes, $_, 168) : '';
         my %record;
         @record{@fields} = unpack $template, $slot if $slot ne '';
-        $slot ne '' && crc32c(substr $slot, 0, 92) == $record{checksum} ? \%record : undef
+        my $size = ($record{version} // 0) == 1 ? 92 : 164;
+        $slot ne '' && crc32c(substr $slot, 0, $size) == unpack('L<', substr $slot, $size, 4) ? \%record : undef
     } 0, 4096;
+}
+
+# A slot as 1.1.0 would have written it.
+sub slot_of_1_1
+{
+    my ($slot) = @_;
+    my $bytes = substr($slot, 0, 4) . pack('L<', 1) . substr($slot, 8, 80) . "\0" x 4;
+    return $bytes . pack('L<', crc32c($bytes)) . "\0" x 4000;
 }
 
 # The record that counts, with the number of its slot; nothing if none is sound.
@@ -96,10 +107,10 @@ sub sealed_slot
 {
     my ($slot, $field, $value) = @_;
     my %record;
-    @record{@fields} = unpack $template, substr($slot, 0, 96);
+    @record{@fields} = unpack $template, substr($slot, 0, 168);
     $record{$field} = $value;
     my $bytes = pack $template, @record{@fields};
-    return substr($bytes, 0, 92) . pack('L<', crc32c(substr $bytes, 0, 92)) . substr($slot, 96);
+    return substr($bytes, 0, 164) . pack('L<', crc32c(substr $bytes, 0, 164)) . substr($slot, 168);
 }
 
 # Both slots of a file's content with a field changed.

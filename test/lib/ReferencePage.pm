@@ -190,7 +190,7 @@ sub errors
         for my $message (@{ $error->{messages} })
         {
             my $level = lc $error->{level} . ($error->{level} eq 'FATAL' ? ', ends the session' : '');
-            $row{$message} = [ "`$message`", $level, $error->{sqlstate}, join(' Or: ', map { linked($_) } @{ $error->{hints} }) ];
+            $row{"$message $level"} = [ "`$message`", $level, $error->{sqlstate}, join(' Or: ', map { linked($_) } @{ $error->{hints} }) ];
         }
     }
     return table([ 'message', 'level', 'SQLSTATE', 'hint' ], map { $row{$_} } sort { lc $a cmp lc $b } keys %row);

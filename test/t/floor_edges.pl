@@ -53,7 +53,7 @@ for my $slot (0, 1)
     for my $generation (0, 1)
     {
         my $bytes = $good;
-        my $newer = sealed_slot(substr($bytes, $slot * 4096, 4096), 'version', 2);
+        my $newer = sealed_slot(substr($bytes, $slot * 4096, 4096), 'version', 3);
         $newer = sealed_slot($newer, 'generation', mark_of($node)->{generation} + $generation);
         substr($bytes, $slot * 4096, 4096) = $newer;
         write_mark($node, $bytes);

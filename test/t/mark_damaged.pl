@@ -62,7 +62,7 @@ for my $case (
     [ 'slot 0 torn', sub { substr($_[0], 0, 40) . substr($zeros, 0, 4096 - 40) . substr($_[0], 4096) } ],
     [ 'slot 1 damaged in its end', sub { flip($_[0], 4096 + 16) } ],
     [ 'slot 0 damaged in its generation', sub { flip($_[0], 8 + 7) } ],
-    [ 'slot 1 damaged in its checksum', sub { flip($_[0], 4096 + 92) } ])
+    [ 'slot 1 damaged in its checksum', sub { flip($_[0], 4096 + 156) } ])
 {
     my ($name, $damage) = @$case;
     injected($name);
@@ -96,7 +96,7 @@ for my $case (
     [ 'all zeros', $unsound, sub { write_mark($node, $zeros x 2) } ],
     [ 'random bytes', $unsound, sub { write_mark($node, $random) } ],
     [ 'an end past 41 bits', $unsound, sub { write_mark($node, set_field($_[0], 'end', (1 << 41) + 1)) } ],
-    [ 'of a newer version', 'It was written by a newer version of timeshard\.', sub { write_mark($node, set_field($_[0], 'version', 2)) } ],
+    [ 'of a newer version', 'It was written by a newer version of timeshard\.', sub { write_mark($node, set_field($_[0], 'version', 3)) } ],
     [ 'unreadable', 'It could not be read: Permission denied\.', sub { chmod 0, $path } ],
     [ 'a directory in its place', 'It could not be read: Is a directory\.', sub { rename $path, "$path.old"; mkdir $path } ])
 {

@@ -241,6 +241,36 @@ TEST(Mark, TheNewerSoundSlotCounts)
     EXPECT_EQ(Newer(nullptr, nullptr), nullptr);
 }
 
+TEST(Mark, ARunIsToldByItsStartAndItsPostmaster)
+{
+    const ServerRun run = {.postmaster = 12, .unused = 0, .started_at = 3456};
+    const auto changed = [&](auto change) {
+        ServerRun other = run;
+        change(other);
+        return run.IsSame(other);
+    };
+    EXPECT_TRUE(changed([](ServerRun &) {}));
+    EXPECT_FALSE(changed([](ServerRun &r) { r.postmaster++; }));
+    EXPECT_FALSE(changed([](ServerRun &r) { r.started_at++; }));
+    EXPECT_FALSE(ServerRun{}.IsSame(ServerRun{}));
+}
+
+TEST(Mark, ARecordOfTheFirstVersionIsOfNoKnownRun)
+{
+    MarkRecord record = Record(7);
+    record.version = 1;
+    record.run = {.postmaster = 12, .unused = 34, .started_at = 56};
+    record.node_id_source = 3;
+    record.window_ms = 4500;
+    record.node_address[47] = 'x';
+    ForgetRun(record);
+    EXPECT_FALSE(record.run.IsSame(record.run));
+    EXPECT_EQ(record.node_id_source, 0);
+    EXPECT_EQ(WindowOf(record), kMinWindowMs);
+    EXPECT_EQ(record.node_address[47], '\0');
+    EXPECT_EQ(record.generation, 7u);
+}
+
 TEST(Mark, WhatMakesNoSenseIsNotSound)
 {
     EXPECT_TRUE(IsSound(Record(1)));
@@ -251,6 +281,8 @@ TEST(Mark, WhatMakesNoSenseIsNotSound)
     };
     EXPECT_FALSE(broken([](MarkRecord &r) { r.magic++; }));
     EXPECT_FALSE(broken([](MarkRecord &r) { r.version++; }));
+    EXPECT_FALSE(broken([](MarkRecord &r) { r.version = 0; }));
+    EXPECT_TRUE(broken([](MarkRecord &r) { r.version = 1; }));
     EXPECT_FALSE(broken([](MarkRecord &r) { r.end = -1; }));
     EXPECT_TRUE(broken([](MarkRecord &r) { r.end = kMaxOffset + 1; }));
     EXPECT_FALSE(broken([](MarkRecord &r) { r.end = kMaxOffset + 2; }));
