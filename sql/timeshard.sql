@@ -90,7 +90,7 @@ CREATE FUNCTION timeshard_config(
 )
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_config';
 COMMENT ON FUNCTION timeshard_config() IS
-'what is in force since the server started, and where the node ID came from: configuration, environment, address (which members of pg_monitor see) or none;
+'what is in force since the server started, and where the node ID came from: configuration, environment, address (which members of pg_monitor see) or none (and node_id is null);
 pending_restart if the settings now say otherwise';
 
 CREATE FUNCTION timeshard_config_info() RETURNS text
@@ -108,7 +108,7 @@ RETURN (
         'preloaded      %s\n'
         'restart due    %s',
         c.node_id_bits, c.sequence_bits,
-        c.node_id, c.max_node_id,
+        coalesce(c.node_id::pg_catalog.text, 'none'), c.max_node_id,
         CASE c.node_id_source
             WHEN 'none' THEN 'no source: none is configured, and the machine has no address'
             WHEN 'address' THEN 'the machine''s address' || coalesce(' ' || pg_catalog.host(c.node_address), '')
@@ -246,3 +246,9 @@ CREATE FUNCTION timeshard_decode(code text) RETURNS bigint
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_decode';
 COMMENT ON FUNCTION timeshard_decode(text) IS
 'the ID of a code of 13 characters in either case, I and L read as 1 and O as 0';
+
+-- Who creates the extension is warned if no node ID is configured.
+CREATE FUNCTION timeshard_warn_of_node_id() RETURNS void
+LANGUAGE C AS 'MODULE_PATHNAME', 'timeshard_warn_of_node_id';
+SELECT timeshard_warn_of_node_id();
+DROP FUNCTION timeshard_warn_of_node_id();

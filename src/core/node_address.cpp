@@ -24,6 +24,29 @@ bool ParseNumber(std::string_view field, int base, std::uint32_t *value)
     return error == std::errc{} && stop == end;
 }
 
+/// A network that some software makes on every machine, with the same addresses.
+struct SharedIpv4Network
+{
+    std::uint32_t address;
+    int bits;
+    std::string_view name;
+};
+
+constexpr SharedIpv4Network kSharedIpv4Networks[] = {
+    {0xac110000, 16, "172.17.0.0/16, Docker's default bridge"},
+    {0x0a580000, 16, "10.88.0.0/16, Podman's default network"},
+    {0xc0a87a00, 24, "192.168.122.0/24, libvirt's default network"},
+    {0x0a000200, 24, "10.0.2.0/24, the default of QEMU and VirtualBox"},
+};
+
+/// The loopback (127.0.0.0/8) and link-local (169.254.0.0/16) networks do not tell
+/// machines apart.
+bool IsGlobalIpv4(const std::array<std::uint8_t, 16> &bytes)
+{
+    const bool link_local = bytes[0] == 169 && bytes[1] == 254;
+    return bytes[0] != 127 && !link_local;
+}
+
 /// Unspecified, loopback and IPv4-mapped (all below ::1:0:0:0:0), link-local
 /// (fe80::/10) and multicast (ff00::/8) addresses do not tell machines apart.
 bool IsGlobalIpv6(const std::array<std::uint8_t, 16> &bytes)
@@ -60,7 +83,7 @@ int NodeAddressChooser::RankOf(const HostAddress &address) const
         return 0;
     if (address.is_ipv6)
         return IsGlobalIpv6(address.bytes) ? 1 : 0;
-    if (address.bytes[0] == 127)
+    if (!IsGlobalIpv4(address.bytes))
         return 0;
     return !default_interface_.empty() && address.interface == default_interface_ ? 3 : 2;
 }
@@ -82,6 +105,15 @@ std::int32_t NodeAddressChooser::NodeId(int node_id_bits) const
     const std::size_t last = is_ipv6_ ? 14 : 2;
     const std::int32_t lower = bytes_[last] << 8 | bytes_[last + 1];
     return lower & ((1 << node_id_bits) - 1);
+}
+
+std::string_view SharedNetwork(std::uint32_t address)
+{
+    for (const SharedIpv4Network &network : kSharedIpv4Networks) {
+        if (((address ^ network.address) >> (32 - network.bits)) == 0)
+            return network.name;
+    }
+    return {};
 }
 
 } // namespace timeshard

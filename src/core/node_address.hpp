@@ -32,10 +32,15 @@ struct DefaultRoute
 /// no default route that is up.
 std::optional<DefaultRoute> ParseRouteLine(std::string_view line);
 
+/// The network of an IPv4 address, in host order, and its name, if some software makes
+/// that network on every machine: many machines then have the same address. Else empty.
+std::string_view SharedNetwork(std::uint32_t address);
+
 /// Chooses among a machine's addresses, given to it one by one in the kernel's
 /// order: the IPv4 address of the interface with the default route, else the
 /// first IPv4 address, else the first global IPv6 address; of equals the
-/// first. Owns nothing but a copy of the chosen address.
+/// first. Loopback and link-local addresses do not count: they do not tell machines
+/// apart. Owns nothing but a copy of the chosen address.
 class NodeAddressChooser
 {
 public:

@@ -8,6 +8,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <string_view>
 
 #include "postgres.hpp"
 #include "settings.hpp"
@@ -83,6 +84,33 @@ void DeriveNodeId(Identity &identity)
               sizeof(identity.node_address));
 }
 
+/// Says that the derived number may be another server's. Not the address: it tells where
+/// in the network the server is, and any role can be the first to take an ID.
+void WarnOfDerivation(const Identity &identity)
+{
+    in_addr address;
+    std::string_view network;
+    if (inet_pton(AF_INET, identity.node_address, &address) == 1)
+        network = SharedNetwork(ntohl(address.s_addr));
+
+    // A name ends where its string does.
+    ereport(
+        WARNING,
+        (errmsg("timeshard's node ID %d is derived from the machine's address", identity.node_id),
+         network.empty()
+             ? errdetail("Another server can derive the same number from its own address, as "
+                         "every other on this machine does, and the two would issue the same "
+                         "IDs.")
+             : errdetail("Another server can derive the same number from its own address, as "
+                         "every other on this machine does, and the two would issue the same "
+                         "IDs. Its address is in %s: every host has that network, and gives "
+                         "out the same addresses in it.",
+                         network.data()),
+         errhint("If no other server has the number %d, put \"timeshard.node_id = %d\" into "
+                 "the server's configuration, else another number, and restart it.",
+                 identity.node_id, identity.node_id)));
+}
+
 } // namespace
 
 const char *NodeIdSourceName(NodeIdSource source)
@@ -131,13 +159,11 @@ Identity MakeIdentity()
 
 void ReportIdentity(const Identity &identity)
 {
-    if (identity.node_id_source == NodeIdSource::kNone)
-        ereport(WARNING,
-                (errmsg("timeshard has no node ID and uses 0"),
-                 errdetail("No node ID is configured, and the machine has no address to derive "
-                           "one from."),
-                 errhint("Set timeshard.node_id to a number that no other server has, and restart "
-                         "the server.")));
+    if (identity.node_id_source == NodeIdSource::kNone) {
+        if (!IsUnderPostmaster) // a session gets the error
+            WarnOfNodeId(identity);
+        return;
+    }
     ereport(LOG_SERVER_ONLY,
             (errmsg("timeshard issues IDs as node %d (from %s%s%s), layout %d-%d-%d, epoch "
                     "%lld",
@@ -146,6 +172,34 @@ void ReportIdentity(const Identity &identity)
                     identity.node_id_bits, kLowerBits - identity.node_id_bits,
                     static_cast<long long>(identity.custom_epoch)),
              errhidestmt(true)));
+}
+
+void WarnOfNodeId(const Identity &identity)
+{
+    if (identity.node_id_source == NodeIdSource::kAddress)
+        WarnOfDerivation(identity);
+    else if (identity.node_id_source == NodeIdSource::kNone)
+        ereport(WARNING,
+                (errmsg("this server has no node ID, and issues no IDs"),
+                 errdetail("No node ID is configured, and the machine has no address to derive "
+                           "one from: loopback and link-local addresses do not tell machines "
+                           "apart."),
+                 errhint("Choose a number that no other server has, such as 1, put "
+                         "\"timeshard.node_id = 1\" into the server's configuration, and restart "
+                         "it.")));
+}
+
+void RaiseNoNodeIdError()
+{
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("this server has no node ID, and issues no IDs"),
+         errdetail("No node ID is configured, and the machine has no address to derive one "
+                   "from: loopback and link-local addresses do not tell machines apart."),
+         errhint("Choose a number that no other server has, such as 1, put "
+                 "\"timeshard.node_id = 1\" into the server's configuration, and restart it.")));
+    pg_unreachable();
 }
 
 bool IdentityWouldChange(const Identity &identity)

@@ -15,7 +15,7 @@ const char *NodeIdSourceName(NodeIdSource source);
 struct Identity
 {
     std::int64_t custom_epoch;       ///< ms since 1970
-    std::int32_t node_id;            ///< 0 to the layout's largest
+    std::int32_t node_id;            ///< 0 to the layout's largest; 0 if there is none
     std::int32_t node_id_bits;       ///< 1 to 16
     std::int32_t configured_node_id; ///< the setting that gave it, -1 if derived
     NodeIdSource node_id_source;
@@ -27,8 +27,14 @@ struct Identity
 /// setting cannot be read, or the node ID does not fit the layout.
 Identity MakeIdentity();
 
-/// Logs who the server is; a WARNING if it has no node ID of its own.
+/// Logs who the server is; a WARNING at the server's start if it has no node ID.
 void ReportIdentity(const Identity &identity);
+
+/// Warns if no node ID is configured: the derived one may be another server's.
+void WarnOfNodeId(const Identity &identity);
+
+/// Raises the error that there is no node ID to issue IDs with.
+[[noreturn]] void RaiseNoNodeIdError();
 
 /// True if the settings as they stand in this process would make another
 /// identity at the next start of the server, or none.

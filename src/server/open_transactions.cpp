@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "compat.hpp"
-#include "locks.hpp"
+#include "shared_memory.hpp"
 
 namespace timeshard {
 namespace {
@@ -119,15 +119,12 @@ std::size_t PositionsSize()
     return add_size(sizeof(Positions), mul_size(count, sizeof(std::uint64_t)));
 }
 
-void AttachPositions()
+bool AttachPositions()
 {
     const Size size = PositionsSize();
-    WithServerLock(AddinShmemInitLock, LW_EXCLUSIVE, [&] {
-        bool found;
-        positions = static_cast<Positions *>(ShmemInitStruct(kName, size, &found));
-        if (!found)
-            std::memset(static_cast<void *>(positions), 0, size);
-    });
+    positions = FindOrMake<Positions>(
+        kName, size, [=](Positions *made) { std::memset(static_cast<void *>(made), 0, size); });
+    return positions != nullptr;
 }
 
 Positions &AttachedPositions()

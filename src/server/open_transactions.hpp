@@ -32,8 +32,9 @@ private:
 /// The shared memory that the positions take.
 std::size_t PositionsSize();
 
-/// Finds the positions, or makes them, with none published.
-void AttachPositions();
+/// Finds the positions, or makes them, with none published. False if there is no shared
+/// memory left for them.
+bool AttachPositions();
 
 /// The positions; AttachedState() has attached them.
 Positions &AttachedPositions();

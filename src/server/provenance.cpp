@@ -80,17 +80,18 @@ bool IsNodeIdLost(const MarkRecord &record, const Identity &identity)
 void RaiseLostNodeIdError(const MarkReading &mark, const Identity &identity)
 {
     const int last = mark.record.node_id;
+    const char *now = identity.node_id_source == NodeIdSource::kNone
+                          ? "no address gives one"
+                          : psprintf("its address would give %d", identity.node_id);
     ereport(ERROR,
             (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("the configured node ID has been lost"),
              mark.same_file
                  ? errdetail("This server last issued IDs as node %d, by its configuration or "
-                             "environment. Now neither names a node ID, and its address would "
-                             "give %d.",
-                             last, identity.node_id)
+                             "environment. Now neither names a node ID, and %s.",
+                             last, now)
                  : errdetail("The data directory is a copy of one in which IDs were issued as "
-                             "node %d, by a configured number. Now none is configured, and the "
-                             "address would give %d.",
-                             last, identity.node_id),
+                             "node %d, by a configured number. Now none is configured, and %s.",
+                             last, now),
              mark.same_file
                  ? errhint("Set timeshard.node_id to %d, or to another number that no other server "
                            "has, and restart the server.",

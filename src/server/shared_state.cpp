@@ -8,6 +8,8 @@
 #include "provenance.hpp"
 
 #include "compat.hpp"
+#include "settings.hpp"
+#include "shared_memory.hpp"
 #include "wait_events.hpp"
 
 namespace timeshard {
@@ -31,6 +33,7 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::is_trivially_copyable_v<Identity>);
 
 SharedState *shared = nullptr; ///< this process's mapping, set once the positions are mapped
+bool memory_used_up = false;   ///< not to try with each ID that is read
 bool preloaded = false;
 
 /// Preloaded, the identity that the postmaster captured at the server's start. Its
@@ -46,21 +49,16 @@ void Initialise(SharedState *state)
     state->counters.started_at.store(GetCurrentTimestamp());
 }
 
-/// Finds the shared state, or makes it: out of the reserve that every server
-/// keeps after start (contrib/pg_prewarm does the same up to 16).
-SharedState *Attach()
+/// Finds the shared state, or makes it; null if there is no shared memory left for it.
+SharedState *TryAttach()
 {
     if (shared != nullptr)
         return shared;
 
     NameWaitEvents();
-    SharedState *state = nullptr;
-    WithServerLock(AddinShmemInitLock, LW_EXCLUSIVE, [&] {
-        bool found;
-        state = static_cast<SharedState *>(ShmemInitStruct(kName, sizeof(*state), &found));
-        if (!found)
-            Initialise(state);
-    });
+    auto *state = FindOrMake<SharedState>(kName, sizeof(SharedState), Initialise);
+    if (state == nullptr)
+        return nullptr;
 
     if (state->header.magic != kMagic || state->header.version != kVersion)
         ereport(ERROR,
@@ -69,10 +67,23 @@ SharedState *Attach()
                  errdetail("The shared state has version %u, and the library needs version %u.",
                            state->header.version, kVersion),
                  errhint("Restart the server. See \"Upgrade and uninstall\" in README.md.")));
-    AttachPositions();
+    if (!AttachPositions())
+        return nullptr;
     NameLockTranche(state->header.lock.lock.tranche, kName);
     shared = state;
     return shared;
+}
+
+[[noreturn]] void RaiseNoMemoryError()
+{
+    ereport(ERROR,
+            (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("not enough shared memory for timeshard"),
+             errdetail("Timeshard needs %zu bytes of the memory that the server keeps in reserve, "
+                       "which is used up.",
+                       SharedStateSize()),
+             errhint("Add timeshard to shared_preload_libraries and restart the server, which "
+                     "then sets the memory aside.")));
+    pg_unreachable();
 }
 
 /// The identity that this run of the server had before its state was lost in a crash.
@@ -122,6 +133,7 @@ std::size_t SharedStateSize()
 void ForgetSharedState()
 {
     shared = nullptr;
+    memory_used_up = false;
 }
 
 void SetPreloaded()
@@ -134,11 +146,22 @@ bool IsPreloaded()
     return preloaded;
 }
 
+SharedState *AttachedStateIfAny()
+{
+    if (memory_used_up)
+        return nullptr;
+    SharedState *state = TryAttach();
+    memory_used_up = state == nullptr;
+    if (state != nullptr && state->header.identity_captured.load() == 0)
+        CaptureIdentity(state);
+    return state;
+}
+
 SharedState &AttachedState()
 {
-    SharedState *state = Attach();
-    if (state->header.identity_captured.load() == 0)
-        CaptureIdentity(state);
+    SharedState *state = AttachedStateIfAny();
+    if (state == nullptr)
+        RaiseNoMemoryError();
     return *state;
 }
 
@@ -151,13 +174,24 @@ bool IdentityIsCaptured()
 {
     if (process_shared_preload_libraries_in_progress)
         return IsUnderPostmaster; // where sessions are not forked, each loads it again
-    SharedState *state = Attach();
+    const SharedState *state = TryAttach();
+    if (state == nullptr)
+        return false;
     return state->header.identity_captured.load() != 0 || IdentityBeforeCrash().has_value();
 }
 
-const Identity &IdentityInForce()
+Identity IdentityInForce()
 {
-    return AttachedState().header.identity;
+    const SharedState *state = AttachedStateIfAny();
+    return state != nullptr ? state->header.identity : MakeIdentity();
+}
+
+IdFormat FormatInForce()
+{
+    const SharedState *state = AttachedStateIfAny();
+    if (state == nullptr)
+        return {ConfiguredEpoch(), ConfiguredNodeIdBits()};
+    return {state->header.identity.custom_epoch, state->header.identity.node_id_bits};
 }
 
 } // namespace timeshard

@@ -109,8 +109,8 @@ void SetPreloaded();
 bool IsPreloaded();
 
 /// The server's state, with the identity captured, by this process if it is the
-/// first to ask. Raises an error if the state is of another version, or the
-/// settings make no identity.
+/// first to ask. Raises an error if the state is of another version, the settings
+/// make no identity, or there is no shared memory left for the state.
 SharedState &AttachedState();
 
 /// Keeps the identity in this process, the postmaster: a session's crash takes the
@@ -121,7 +121,20 @@ void KeepIdentity(const SharedState &state);
 /// before the next.
 bool IdentityIsCaptured();
 
-/// The identity in force.
-const Identity &IdentityInForce();
+/// The same, but null if there is no shared memory left for it. No ID is then issued
+/// until the server's next start.
+SharedState *AttachedStateIfAny();
+
+/// The identity in force: the state's, else that of the settings in this process.
+Identity IdentityInForce();
+
+/// What reading an ID takes of it, at less cost.
+struct IdFormat
+{
+    std::int64_t custom_epoch;
+    std::int32_t node_id_bits;
+};
+
+IdFormat FormatInForce();
 
 } // namespace timeshard

@@ -23,6 +23,7 @@ enum class Verdict : std::uint8_t {
     kMarkDamaged,
     kMarkNotWritten,
     kNodeIdLost,
+    kNoNodeId,
     kBeforeEpoch,
     kEpochMoved, ///< forward, and with the old epoch the clock would do
     kClockBehind,
@@ -100,6 +101,8 @@ Judgement Judge(Header &header, const Past &past)
             return Verdict::kMarkNotWritten;
         if (mark.state == MarkState::kSound && IsNodeIdLost(mark.record, identity))
             return Verdict::kNodeIdLost;
+        if (identity.node_id_source == NodeIdSource::kNone)
+            return Verdict::kNoNodeId;
         result.floor = FindFloor(header, mark, past);
         if (result.now < 0)
             return Verdict::kBeforeEpoch;
@@ -179,6 +182,8 @@ void Adopt(SharedState &state, const Judgement &judgement)
         RaiseMarkError(judgement.settled);
     if (judgement.verdict == Verdict::kNodeIdLost)
         RaiseLostNodeIdError(judgement.mark, identity);
+    if (judgement.verdict == Verdict::kNoNodeId)
+        RaiseNoNodeIdError();
     state.counters.clock_refusals.fetch_add(1);
     if (judgement.verdict == Verdict::kBeforeEpoch)
         RaiseBeforeEpochError(identity.custom_epoch);
@@ -229,6 +234,7 @@ void TakeFloor(SharedState &state)
         RaiseStartError(state, judgement);
     if (judgement.mark.state == MarkState::kSound)
         ReportProvenance(judgement.mark, header.identity, header.mark.layout_change);
+    WarnOfNodeId(header.identity);
 }
 
 } // namespace timeshard

@@ -37,7 +37,8 @@ void RecordRestartPoint(SharedState &state);
 
 /// Puts the generator above all that was issued before this server run, unless
 /// another session has. Raises an error, and takes nothing, if the clock is too
-/// far behind, the mark is damaged, or a configured node ID has been lost.
+/// far behind, the mark is damaged, a configured node ID has been lost, or there is
+/// none. The first call in a server run warns of a node ID that is not configured.
 void TakeFloor(SharedState &state);
 
 } // namespace timeshard

@@ -24,10 +24,11 @@ Datum NodeAddress(const Identity &identity, bool *is_null)
 
 /// The layout before the last change: from shared memory once the mark has been
 /// read, else from the mark.
-LayoutChange LastLayoutChange(const SharedState &state)
+LayoutChange LastLayoutChange()
 {
-    if (state.header.floor_taken.load() != 0)
-        return state.header.mark.layout_change;
+    const SharedState *state = AttachedStateIfAny();
+    if (state != nullptr && state->header.floor_taken.load() != 0)
+        return state->header.mark.layout_change;
     const MarkReading mark = ReadMark();
     if (mark.state == MarkState::kDamaged)
         RaiseMarkError(DamageOf(mark));
@@ -40,11 +41,12 @@ extern "C" {
 
 PG_FUNCTION_INFO_V1(timeshard_config);
 PG_FUNCTION_INFO_V1(timeshard_layout_change);
+PG_FUNCTION_INFO_V1(timeshard_warn_of_node_id);
 
 /// timeshard_config() → one row
 Datum timeshard_config(PG_FUNCTION_ARGS)
 {
-    const Identity &identity = IdentityInForce();
+    const Identity identity = IdentityInForce();
     const Layout layout(identity.node_id_bits);
     const std::int64_t end = identity.custom_epoch + kMaxOffset + 1;
 
@@ -65,6 +67,7 @@ Datum timeshard_config(PG_FUNCTION_ARGS)
         BoolGetDatum(IdentityWouldChange(identity)),
     };
     bool nulls[lengthof(values)] = {};
+    nulls[0] = identity.node_id_source == NodeIdSource::kNone;
     nulls[2] = address_is_null;
     return RowDatum(fcinfo, values, nulls);
 }
@@ -72,7 +75,7 @@ Datum timeshard_config(PG_FUNCTION_ARGS)
 /// timeshard_layout_change() → one row, of nulls if no change is known
 Datum timeshard_layout_change(PG_FUNCTION_ARGS)
 {
-    const LayoutChange change = LastLayoutChange(AttachedState());
+    const LayoutChange change = LastLayoutChange();
     Datum values[] = {
         Int64GetDatum(change.since_id),
         Int32GetDatum(change.node_id_bits),
@@ -82,6 +85,14 @@ Datum timeshard_layout_change(PG_FUNCTION_ARGS)
     for (bool &null : nulls)
         null = change.node_id_bits == 0;
     return RowDatum(fcinfo, values, nulls);
+}
+
+/// Called at the end of CREATE EXTENSION, by a function that exists only until then.
+Datum timeshard_warn_of_node_id(PG_FUNCTION_ARGS)
+{
+    (void)fcinfo;
+    WarnOfNodeId(IdentityInForce());
+    PG_RETURN_VOID();
 }
 }
 

@@ -36,8 +36,8 @@ Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id, int node_id_bits, std
 /// The same under the layout in force.
 Datum PartsDatum(FunctionCallInfo fcinfo, std::int64_t id)
 {
-    const Identity &identity = IdentityInForce();
-    return PartsDatum(fcinfo, id, identity.node_id_bits, identity.custom_epoch);
+    const IdFormat format = FormatInForce();
+    return PartsDatum(fcinfo, id, format.node_id_bits, format.custom_epoch);
 }
 
 const char *DetailOf(TextError error)

@@ -32,7 +32,7 @@ std::int64_t OffsetOrEnd(TimestampTz at)
         return -1;
     if (TIMESTAMP_IS_NOEND(at))
         return kMaxOffset + 1;
-    return OffsetFrom(at, IdentityInForce().custom_epoch);
+    return OffsetFrom(at, FormatInForce().custom_epoch);
 }
 
 Datum LowerBound(TimestampTz at, std::int64_t epoch)
@@ -62,7 +62,7 @@ PG_FUNCTION_INFO_V1(timeshard_last_before);
 /// timeshard_time(id bigint) → timestamptz
 Datum timeshard_time(PG_FUNCTION_ARGS)
 {
-    return TimeOf(PG_GETARG_INT64(0), IdentityInForce().custom_epoch);
+    return TimeOf(PG_GETARG_INT64(0), FormatInForce().custom_epoch);
 }
 
 /// timeshard_time(id bigint, custom_epoch bigint) → timestamptz
@@ -75,7 +75,7 @@ Datum timeshard_time_epoch(PG_FUNCTION_ARGS)
 /// timeshard_lower_bound(at timestamptz) → bigint
 Datum timeshard_lower_bound(PG_FUNCTION_ARGS)
 {
-    return LowerBound(PG_GETARG_TIMESTAMPTZ(0), IdentityInForce().custom_epoch);
+    return LowerBound(PG_GETARG_TIMESTAMPTZ(0), FormatInForce().custom_epoch);
 }
 
 /// timeshard_lower_bound(at timestamptz, custom_epoch bigint) → bigint

@@ -10,7 +10,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(compile_kit compile_client compile_preload);
+our @EXPORT = qw(compile_kit compile_client compile_preload compile_module);
 
 # Compiles a program or library unless that has been done; returns where it is. Test
 # files that run at the same time may all do it.
@@ -45,6 +45,14 @@ sub compile_preload
 {
     my ($name) = @_;
     return compile_kit("$name.c", "$name.so", 'gcc', '-std=gnu11', '-O1', '-fPIC', '-shared', '-Wall', '-Wextra');
+}
+
+# A library of functions in C that a server loads, NAME.c.
+sub compile_module
+{
+    my ($name) = @_;
+    chomp(my $headers = qx(pg_config --includedir-server));
+    return compile_kit("$name.c", "$name.so", 'gcc', '-std=gnu11', '-O1', '-fPIC', '-shared', '-Wall', "-I$headers");
 }
 
 1;

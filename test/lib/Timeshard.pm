@@ -29,6 +29,7 @@ our $force_parallel = $server_major < 16 ? 'force_parallel_mode' : 'debug_parall
 #
 #   preload => 1       shared_preload_libraries = 'timeshard'
 #   conf => "..."      lines for postgresql.conf
+#   derived => 1       not the node ID 1, which a cluster has without conf and env
 #   env => {...}       environment of the server process
 #   options => "..."   the server's command line, such as '-c timeshard.node_id=7'
 #   prefix => [...]    a command that the server is started through
@@ -45,6 +46,8 @@ sub new_cluster
     $node->init(@{ $options{init} // [] });
     $node->append_conf('postgresql.conf', "shared_preload_libraries = 'timeshard'")
       if $options{preload};
+    $node->append_conf('postgresql.conf', 'timeshard.node_id = 1')
+      unless $options{derived} || exists(($options{env} // {})->{TIMESHARD_NODE_ID});
     $node->append_conf('postgresql.conf', $options{conf}) if $options{conf};
     prepare_clock($node) if $options{clock};
     @$node{qw(timeshard_options timeshard_prefix)} = @options{qw(options prefix)};

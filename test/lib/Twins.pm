@@ -22,7 +22,7 @@ sub start_twins
     $one = new_cluster('one', @alike);
     $two = new_cluster('two', @alike);
     # Has no node ID but its address's.
-    $hub = new_cluster('hub', create => 0, conf => 'autovacuum = off');
+    $hub = new_cluster('hub', derived => 1, create => 0, conf => 'autovacuum = off');
     $hub->safe_psql('postgres', "CREATE DATABASE $_") for 'fleet', 'collected';
     $steps = PageSteps->new('twins.md', $hub, 'fleet');
     $steps->run('addresses', sub {

@@ -212,7 +212,7 @@ for my $preload (0, 1)
         my $mode = ($preload ? 'preloaded' : 'lazy') . ", $by";
         my @configured = $by eq 'configuration' ? ('timeshard.node_id = 17') : ();
         my %env = $by eq 'environment' ? (TIMESHARD_NODE_ID => 17) : ();
-        $node = fault_cluster(($preload ? 'preloaded_' : 'lazy_') . $by, shim => 0, preload => $preload,
+        $node = fault_cluster(($preload ? 'preloaded_' : 'lazy_') . $by, shim => 0, derived => 1, preload => $preload,
             conf => "timezone = 'UTC'\n");
         @sets = ();
 

@@ -59,11 +59,15 @@ my @cases = (
         add net0; add net1; ip addr add 192.168.1.42/24 dev net0; ip addr add 10.9.8.8/24 dev net1", 298, 10, 'address',
         '192.168.1.42' ],
     [ 'IPv6 alone', 'add net0; ip addr add 2001:db8::12a/64 dev net0 nodad', 298, 10, 'address', '2001:db8::12a' ],
-    [ 'loopback alone', '', 0, 10, 'none', '' ],
-    [ 'an interface without an address', 'add net0', 0, 10, 'none', '' ],
+    [ 'a link-local address beside another', "add net0; add net1; ip addr add 169.254.3.4/16 dev net0;
+        ip addr add 192.168.1.42/24 dev net1; ip route add default dev net0", 298, 10, 'address', '192.168.1.42' ],
+    [ 'loopback alone', '', '', 10, 'none', '' ],
+    [ 'a link-local address alone', 'add net0; ip addr add 169.254.3.4/16 dev net0', '', 10, 'none', '' ],
+    [ 'an interface without an address', 'add net0', '', 10, 'none', '' ],
 );
 
-my $warning = qr/WARNING: +timeshard has no node ID and uses 0/;
+my $derived = qr/WARNING: +timeshard's node ID \d+ is derived from/;
+my $none = qr/WARNING: +this server has no node ID/;
 my $config = "SELECT node_id, node_id_source, host(node_address) FROM timeshard_config()";
 my $parsed = 'SELECT node_id FROM timeshard_parse(timeshard_next_id())';
 
@@ -88,14 +92,15 @@ for my $preload (0, 1)
         unlike($told, qr/issues IDs as node/, "$name: nor is it told to who calls first");
         is($as->('monitor', $config), "$id|$source|$address", "$name: as pg_monitor sees it");
         is($as->('plain', $config), "$id|$source|", "$name: the address is not for every role");
-        is($as->('plain', $parsed), $id, "$name: as an ID shows");
+        $source eq 'none' ? fails_with($node, $parsed, qr/ERROR:  55000: this server has no node ID/, "$name: no ID")
+          : is($as->('plain', $parsed), $id, "$name: as an ID shows");
         my $info = $as->('plain', 'SELECT timeshard_config_info()');
-        like($info, qr/^node ID +$id of 0 to /m, "$name: in words");
+        like($info, qr/^node ID +@{[ $source eq 'none' ? 'none' : $id ]} of 0 to /m, "$name: in words");
         ok(!$address || index($info, $address) < 0, "$name: nor there the address");
-        $as->($_, $parsed) for qw(plain monitor);
         my $log = slurp_file($node->logfile, $offset);
-        is(() = ($log =~ /$warning/g), $source eq 'none' ? 1 : 0, "$name: warnings in this run of the server");
-        is(() = ($log =~ /timeshard issues IDs as node $id \(from $source/g), 1, "$name: its identity is logged once");
+        is(() = ($log =~ /$derived/g), $source eq 'none' ? 0 : 1, "$name: a derived number is warned of in this run of the server");
+        is(() = ($log =~ /$none/g), $source eq 'none' && $preload ? 1 : 0, "$name: and none at its start");
+        is(() = ($log =~ /timeshard issues IDs as node $id \(from $source/g), $source eq 'none' ? 0 : 1, "$name: its identity is logged once");
     }
 
     # A configured number needs no address and gives no warning.
@@ -105,7 +110,7 @@ for my $preload (0, 1)
     my $offset = -s $node->logfile;
     start_with_env($node);
     is($as->('monitor', $config), '7|configuration|', "$mode: a configured number with no network at all");
-    unlike(slurp_file($node->logfile, $offset), $warning, "$mode: and no warning");
+    unlike(slurp_file($node->logfile, $offset), qr/WARNING/, "$mode: and no warning");
     $node->stop;
 }
 

@@ -26,7 +26,7 @@ my $coordinator = $server{coordinator};
 my %group = (coordinator => 0, worker_a => 1, worker_b => 2);
 
 # A server that does not preload, first listed as a standby.
-my $plain = new_cluster('plain', create => 0);
+my $plain = new_cluster('plain', derived => 1, create => 0);
 sub list
 {
     my %role = @_;

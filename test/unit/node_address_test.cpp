@@ -138,6 +138,42 @@ TEST(NodeAddressChooser, NeverTakesALoopbackAddress)
     EXPECT_EQ(Chosen("eth0", {On("eth0", "126.255.255.254")}), "126.255.255.254");
 }
 
+/// A machine gives itself such an address where nobody assigns one.
+TEST(NodeAddressChooser, NeverTakesALinkLocalIpv4)
+{
+    EXPECT_EQ(Chosen("eth0", {On("eth0", "169.254.0.0")}), "none");
+    EXPECT_EQ(Chosen("eth0", {On("eth0", "169.254.255.255"), On("eth1", "10.0.0.9")}), "10.0.0.9");
+    EXPECT_EQ(Chosen("eth0", {On("eth0", "169.254.3.4"), On("eth0", "2001:db8::1")}),
+              "2001:db8::1");
+    for (const char *address : {"169.253.255.255", "169.255.0.0", "168.254.0.1", "170.254.0.1"})
+        EXPECT_EQ(Chosen("eth0", {On("eth0", address)}), address);
+}
+
+/// The network that many machines have alike, or "".
+std::string NetworkOf(const char *address)
+{
+    in_addr parsed{};
+    EXPECT_EQ(inet_pton(AF_INET, address, &parsed), 1) << address;
+    return std::string(timeshard::SharedNetwork(ntohl(parsed.s_addr)));
+}
+
+TEST(SharedNetwork, IsTheDefaultOfContainersAndVirtualMachines)
+{
+    EXPECT_EQ(NetworkOf("172.17.0.2"), "172.17.0.0/16, Docker's default bridge");
+    EXPECT_EQ(NetworkOf("172.17.255.255"), "172.17.0.0/16, Docker's default bridge");
+    EXPECT_EQ(NetworkOf("10.88.3.4"), "10.88.0.0/16, Podman's default network");
+    EXPECT_EQ(NetworkOf("192.168.122.9"), "192.168.122.0/24, libvirt's default network");
+    EXPECT_EQ(NetworkOf("10.0.2.15"), "10.0.2.0/24, the default of QEMU and VirtualBox");
+}
+
+TEST(SharedNetwork, IsNoOther)
+{
+    for (const char *address : {"172.16.255.255", "172.18.0.0", "10.17.0.1", "10.87.255.255",
+                                "10.89.0.0", "192.168.121.255", "192.168.123.0", "10.0.1.255",
+                                "10.0.3.0", "192.168.1.42", "0.0.0.0", "255.255.255.255"})
+        EXPECT_EQ(NetworkOf(address), "") << address;
+}
+
 TEST(NodeAddressChooser, TakesIpv6OnlyWithoutIpv4)
 {
     EXPECT_EQ(Chosen("eth0", {On("eth0", "2001:db8::42"), On("eth1", "10.0.0.9")}), "10.0.0.9");
