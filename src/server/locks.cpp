@@ -26,7 +26,8 @@ bool TryLock(StateLock &lock)
 void Unlock(StateLock &lock)
 {
     LWLockRelease(&lock.lock);
-    ConditionVariableBroadcast(&lock.released);
+    if (MyProc != nullptr) // not in the postmaster, at a start: nobody waits yet
+        ConditionVariableBroadcast(&lock.released);
 }
 
 void AwaitRelease(StateLock &lock)
