@@ -17,19 +17,22 @@ COMMENT ON COLUMN timeshard_parts.node_id IS 'the node ID of the server that mad
 COMMENT ON COLUMN timeshard_parts.sequence IS 'its place within the millisecond, from 0';
 
 -- Generation
+--
+-- Not PARALLEL SAFE: workers would make the IDs below the Gather Merge that puts their
+-- rows in order, so CREATE TABLE AS ... ORDER BY would number rows out of order.
 
 CREATE FUNCTION timeshard_next_id() RETURNS bigint
-LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_next_id';
+LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'timeshard_next_id';
 COMMENT ON FUNCTION timeshard_next_id() IS
 'a new ID, larger than every ID that this server has returned before; waits or fails where the clock is behind the last ID (timeshard.max_clock_wait)';
 
 CREATE FUNCTION timeshard_next_id_with_prefix(prefix text) RETURNS text
-LANGUAGE C VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_next_id_with_prefix';
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'timeshard_next_id_with_prefix';
 COMMENT ON FUNCTION timeshard_next_id_with_prefix(text) IS
 'a new ID as 19 zero-padded digits behind the prefix, which may be any text; else as timeshard_next_id()';
 
 CREATE FUNCTION timeshard_prefix_at(prefix text, at_position integer) RETURNS text
-LANGUAGE C VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_prefix_at';
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'timeshard_prefix_at';
 COMMENT ON FUNCTION timeshard_prefix_at(text, integer) IS
 'a new ID as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19); else as timeshard_next_id()';
 
@@ -39,7 +42,7 @@ COMMENT ON FUNCTION timeshard_next_ids_support(internal) IS
 'tells the planner how many rows timeshard_next_ids() returns';
 
 CREATE FUNCTION timeshard_next_ids(count integer) RETURNS SETOF bigint
-LANGUAGE C VOLATILE STRICT PARALLEL SAFE SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_ids';
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_ids';
 COMMENT ON FUNCTION timeshard_next_ids(integer) IS
 'so many new IDs, 0 or more, rising; else as timeshard_next_id()';
 

@@ -19,6 +19,7 @@ my $schema = <<'SQL';
 CREATE TABLE events (id bigint PRIMARY KEY DEFAULT timeshard_next_id(), writer integer NOT NULL, note integer);
 CREATE TABLE event_source WITH (parallel_workers = 2) AS SELECT n, repeat('x', 1000) AS filler FROM generate_series(1, 80) AS n;
 ANALYZE event_source;
+CREATE FUNCTION event_own_next_id() RETURNS bigint LANGUAGE C PARALLEL SAFE AS '$libdir/timeshard', 'timeshard_next_id';
 CREATE TABLE event_cursor AS SELECT 0::bigint AS at;
 CREATE TABLE event_copies (n bigserial, id bigint);
 

@@ -187,7 +187,7 @@ private:
                Pause() && End();
     }
 
-    // The workers take the IDs for the session.
+    // The workers take the IDs for the session, by a function that is marked safe.
     bool Parallel()
     {
         return session_.Run("BEGIN; SET LOCAL parallel_setup_cost = 0; "
@@ -195,7 +195,7 @@ private:
                             "SET LOCAL parallel_leader_participation = " +
                             std::string(chance_.OneIn(2) ? "on" : "off")) &&
                session_.Run("CREATE TEMP TABLE made ON COMMIT DROP AS "
-                            "SELECT timeshard_next_id() AS id FROM event_source") &&
+                            "SELECT event_own_next_id() AS id FROM event_source") &&
                Pause() &&
                session_.Run("INSERT INTO events (id, writer) SELECT id, " + writer_ +
                             " FROM made") &&

@@ -38,7 +38,7 @@ CONF
 prepare_events($node);
 
 like($node->safe_psql('postgres', 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
-    EXPLAIN (COSTS OFF) CREATE TEMP TABLE made AS SELECT timeshard_next_id() AS id FROM event_source'),
+    EXPLAIN (COSTS OFF) CREATE TEMP TABLE made AS SELECT event_own_next_id() AS id FROM event_source'),
     qr/Gather.*Parallel Seq Scan/s, 'workers take IDs in parallel queries');
 
 my ($writer_set, $reader_of) = start_clients($node, $writers, qw(memory memory2 transaction table naive));

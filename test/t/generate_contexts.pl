@@ -60,6 +60,12 @@ CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
 CREATE TRIGGER stamp BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION stamp();
 CREATE TRIGGER note AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION note();
 
+-- For what workers make: a user's own function, since the extension's are parallel restricted.
+CREATE FUNCTION own_next_id() RETURNS bigint LANGUAGE C PARALLEL SAFE AS '$libdir/timeshard', 'timeshard_next_id';
+CREATE FUNCTION own_with_prefix(text) RETURNS text
+    LANGUAGE C STRICT PARALLEL SAFE AS '$libdir/timeshard', 'timeshard_next_id_with_prefix';
+CREATE FUNCTION own_prefix_at(text, integer) RETURNS text LANGUAGE C STRICT PARALLEL SAFE AS '$libdir/timeshard', 'timeshard_prefix_at';
+
 CREATE FUNCTION sql_makes() RETURNS bigint VOLATILE LANGUAGE sql RETURN timeshard_next_id();
 CREATE FUNCTION tries(count int) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 DECLARE made bigint;
@@ -112,16 +118,17 @@ my @contexts = (
     [ 'CREATE TABLE AS', 1000, 'CREATE TABLE made AS SELECT timeshard_next_id() AS id FROM generate_series(1, 1000); SELECT id FROM made; DROP TABLE made' ],
     [ 'a materialised view', 1000, 'CREATE MATERIALIZED VIEW made AS SELECT timeshard_next_id() AS id FROM generate_series(1, 1000); REFRESH MATERIALIZED VIEW made; SELECT id FROM made; DROP MATERIALIZED VIEW made' ]);
 
-# Parallel workers, of a session that has not loaded the library itself.
+# Parallel workers, of a session that has not loaded the library itself, by functions
+# that a user has marked safe.
 sub parallel_workers
 {
     my ($node, $mode) = @_;
     my $force = 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;'
       . 'SET max_parallel_workers_per_gather = 2; SET parallel_leader_participation = %s;';
     my %calls = (
-        'timeshard_next_id()' => qr/timeshard_next_id\(\)/,
-        "timeshard_next_id_with_prefix('TXN_')" => qr/timeshard_next_id_with_prefix/,
-        "timeshard_prefix_at('-', 4)" => qr/timeshard_prefix_at/);
+        'own_next_id()' => qr/own_next_id\(\)/,
+        "own_with_prefix('TXN_')" => qr/own_with_prefix/,
+        "own_prefix_at('-', 4)" => qr/own_prefix_at/);
 
     for my $leader ('off', 'on')
     {
