@@ -1,6 +1,10 @@
 -- Runs on any server that has the extension installed, whatever its node ID,
--- layout and load mode. First, so that it creates what the others use.
+-- layout and load mode. First, so that it creates what the others use, and takes the
+-- first ID: where no node ID is configured, both warn.
+SET client_min_messages = error;
 CREATE EXTENSION timeshard;
+DO 'BEGIN PERFORM timeshard_next_id(); END';
+RESET client_min_messages;
 
 -- Functions, with volatility, strictness and parallel safety as promised
 SELECT p.oid::regprocedure AS function, pg_get_function_result(p.oid) AS returns,
@@ -33,7 +37,9 @@ INSERT INTO kept SELECT timeshard_next_id() FROM generate_series(1, 1000);
 DROP EXTENSION timeshard;
 SELECT count(*) FROM kept;
 CREATE SCHEMA elsewhere;
+SET client_min_messages = error;
 CREATE EXTENSION timeshard SCHEMA elsewhere;
+RESET client_min_messages;
 SELECT elsewhere.timeshard_next_id() > max(id) AS above FROM kept;
 
 -- In any schema, under any search path

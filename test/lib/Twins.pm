@@ -24,6 +24,7 @@ sub start_twins
     # Has no node ID but its address's.
     $hub = new_cluster('hub', derived => 1, create => 0, conf => 'autovacuum = off');
     $hub->safe_psql('postgres', "CREATE DATABASE $_") for 'fleet', 'collected';
+    $hub->safe_psql('postgres', 'ALTER DATABASE fleet SET client_min_messages = error'); # it warns of its number
     $steps = PageSteps->new('twins.md', $hub, 'fleet');
     $steps->run('addresses', sub {
         for my $n (1, 2)

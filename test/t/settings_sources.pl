@@ -141,6 +141,7 @@ for my $preload (0, 1)
 # The wait is no part of the identity.
 configure($node);
 restart_without_past($node);
+$node->safe_psql('postgres', 'SELECT timeshard_next_id()'); # has the warning of a derived number
 $old = $node->background_psql('postgres');
 $old->query_safe('SELECT timeshard_next_id()');
 for my $wait ([ "'1s'", '1s', 1000 ], [ "'1min'", '1min', 60000 ], [ '250', '250ms', 250 ], [ '0', '0', 0 ])
