@@ -180,7 +180,7 @@ void WarnOfNodeId(const Identity &identity)
         WarnOfDerivation(identity);
     else if (identity.node_id_source == NodeIdSource::kNone)
         ereport(WARNING,
-                (errmsg("this server has no node ID, and issues no IDs"),
+                (errmsg("this server has no node ID yet, and will issue no IDs"),
                  errdetail("No node ID is configured, and the machine has no address to derive "
                            "one from: loopback and link-local addresses do not tell machines "
                            "apart."),

@@ -72,7 +72,7 @@ sub test_none
     my ($node, $name, $create, $superuser) = @_;
     my ($rc, $err) = told($node, $create, $superuser);
     is($rc, 0, "$name: the extension can be created");
-    like($err, qr/\A(?:psql:<stdin>:\d+: )?WARNING:  this server has no node ID, and issues no IDs\nDETAIL:  $no_number\z/, "$name: with a warning");
+    like($err, qr/\A(?:psql:<stdin>:\d+: )?WARNING:  this server has no node ID yet, and will issue no IDs\nDETAIL:  $no_number\z/, "$name: with a warning");
     for my $call ($next, 'SELECT timeshard_next_ids(2)', q{SELECT timeshard_next_id_with_prefix('a')}, 'SELECT timeshard_horizon()')
     {
         fails_with($node, $call, qr/ERROR:  55000: this server has no node ID, and issues no IDs\nDETAIL:  $no_number/, "$name: $call");
@@ -110,7 +110,7 @@ for my $preload (0, 1)
         my $superuser = $node->safe_psql('postgres', 'CREATE ROLE plain LOGIN; SELECT current_user');
         my $log = log_of($node);
         $preload && !defined $number
-          ? like($log, qr/WARNING:  this server has no node ID, and issues no IDs\n/, "$name: the server's start warns")
+          ? like($log, qr/WARNING:  this server has no node ID yet, and will issue no IDs\n/, "$name: the server's start warns")
           : unlike($log, qr/WARNING/, "$name: the server's start does not warn");
         my @how = ('CREATE EXTENSION timeshard', $superuser);
         defined $number ? test_derived($node, $name, $address, $number, @how, %env) : test_none($node, $name, @how);
