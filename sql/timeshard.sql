@@ -68,7 +68,7 @@ COMMENT ON FUNCTION timeshard_parse(bigint, integer, bigint) IS
 CREATE FUNCTION timeshard_parse(formatted text) RETURNS timeshard_parts
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse_text';
 COMMENT ON FUNCTION timeshard_parse(text) IS
-'takes an ID in text apart; its prefix is recognised where that is unambiguous: leading, or inserted and without digits';
+'takes an ID in text apart; its prefix is recognised where the text can be no other ID, otherwise an error asks for it';
 
 CREATE FUNCTION timeshard_parse(formatted text, prefix text) RETURNS timeshard_parts
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse_text_prefix';
