@@ -15,10 +15,10 @@ our @EXPORT = qw(
 );
 
 our $epoch = 1702385533000;
-my $template = 'L< L< Q< q< q< l< l< l< L< q< q< l< l< Q< Q< l< L< q< l< Z48 L<';
+my $template = 'L< L< Q< q< q< l< l< l< L< q< q< l< l< Q< Q< L< l< q< l< Z48 L<';
 my @fields = qw(magic version generation end custom_epoch node_id node_id_bits derived timeline
   since_id previous_epoch previous_bits unused system_identifier inode
-  postmaster unused2 started_at source address checksum);
+  unused2 postmaster started_at source address checksum);
 
 sub mark_path
 {
