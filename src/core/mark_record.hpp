@@ -1,5 +1,6 @@
 #pragma once
 
+#include "layout.hpp"
 #include "window.hpp"
 
 #include <algorithm>
@@ -26,7 +27,7 @@ inline constexpr std::size_t kMarkSize = 2 * kMarkSlotSize;
 
 inline constexpr std::uint32_t kMarkMagic = 0x4d4b5354; // "TSKM" in the file
 
-/// 1: up to 1.1.0, and up to `inode`, with the checksum after it.
+/// 1: by 1.0.0 and 1.1.0, up to `unused`, with the checksum after it.
 /// 2: the run that wrote it.
 inline constexpr std::uint32_t kMarkVersion = 2;
 
@@ -44,9 +45,8 @@ struct LayoutChange
 /// time alone would do, if clocks never stood still.
 struct ServerRun
 {
-    std::int32_t postmaster; ///< its process ID
-    std::uint32_t unused;
     std::int64_t started_at; ///< in microseconds; 0 if unknown
+    std::int32_t postmaster; ///< its process ID
 
     constexpr bool IsSame(const ServerRun &other) const
     {
@@ -72,20 +72,21 @@ struct MarkRecord
     std::uint64_t system_identifier;
     std::uint64_t inode; ///< of the file that was written: a copy has another
 
+    std::uint32_t window_ms; ///< how far ahead of the clock `end` was; 0 before 1.2.0
+
     // The run that wrote it, and the rest of that run's identity.
-    ServerRun run;
+    std::int32_t postmaster;
+    std::int64_t started_at;
     std::int32_t node_id_source;
-    std::uint32_t window_ms; ///< how far ahead of the clock `end` was
     char node_address[48];
 
-    std::uint32_t unused;
     std::uint32_t checksum; ///< CRC-32C of all before it
 };
 
 /// A record of version 1 in the file has its checksum here.
 inline constexpr std::size_t kMarkChecksumOf1 = 92;
-static_assert(offsetof(MarkRecord, run) == 88);
-static_assert(offsetof(MarkRecord, checksum) == 164 && sizeof(MarkRecord) == 168);
+static_assert(offsetof(MarkRecord, postmaster) == kMarkChecksumOf1);
+static_assert(offsetof(MarkRecord, checksum) == 156 && sizeof(MarkRecord) == 160);
 static_assert(sizeof(MarkRecord) <= 512, "a sector, the least that a disk writes whole");
 
 /// The window of a record, as the next run has to take it.
@@ -94,13 +95,17 @@ constexpr std::int64_t WindowOf(const MarkRecord &record)
     return std::clamp<std::int64_t>(record.window_ms, kMinWindowMs, kMaxWindowMs);
 }
 
+constexpr ServerRun RunOf(const MarkRecord &record)
+{
+    return {record.started_at, record.postmaster};
+}
+
 /// Clears what a record of version 1 does not have.
 constexpr void ForgetRun(MarkRecord &record)
 {
-    record.run = {};
+    record.postmaster = 0;
+    record.started_at = 0;
     record.node_id_source = 0;
-    record.window_ms = 0;
-    record.unused = 0;
     for (char &byte : record.node_address)
         byte = '\0';
     record.checksum = 0;

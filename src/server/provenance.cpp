@@ -10,10 +10,7 @@ namespace {
 /// The postmaster keeps both through the crash of a session.
 ServerRun ThisRun()
 {
-    ServerRun run{};
-    run.postmaster = PostmasterPid;
-    run.started_at = PgStartTime;
-    return run;
+    return {PgStartTime, PostmasterPid};
 }
 
 /// A promoted standby runs on a copy too, as it should: it is on a new timeline and
@@ -45,7 +42,9 @@ void WarnOfCopy(const Identity &identity)
 
 void NoteRun(const Identity &identity, MarkRecord *record)
 {
-    record->run = ThisRun();
+    const ServerRun run = ThisRun();
+    record->postmaster = run.postmaster;
+    record->started_at = run.started_at;
     record->node_id_source = static_cast<std::int32_t>(identity.node_id_source);
     strlcpy(record->node_address, identity.node_address, sizeof(record->node_address));
 }
@@ -54,7 +53,7 @@ std::optional<Identity> IdentityOfThisRun(const MarkReading &mark)
 {
     const MarkRecord &record = mark.record;
     if (mark.state != MarkState::kSound || !mark.same_file ||
-        record.system_identifier != GetSystemIdentifier() || !record.run.IsSame(ThisRun()))
+        record.system_identifier != GetSystemIdentifier() || !RunOf(record).IsSame(ThisRun()))
         return std::nullopt;
     Identity identity{};
     identity.custom_epoch = record.custom_epoch;

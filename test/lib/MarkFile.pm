@@ -15,10 +15,10 @@ our @EXPORT = qw(
 );
 
 our $epoch = 1702385533000;
-my $template = 'L< L< Q< q< q< l< l< l< L< q< q< l< l< Q< Q< l< L< q< l< L< Z48 L< L<';
+my $template = 'L< L< Q< q< q< l< l< l< L< q< q< l< l< Q< Q< L< l< q< l< Z48 L<';
 my @fields = qw(magic version generation end custom_epoch node_id node_id_bits derived timeline
   since_id previous_epoch previous_bits unused system_identifier inode
-  postmaster unused2 started_at source window address unused3 checksum);
+  unused2 postmaster started_at source address checksum);
 
 sub mark_path
 {
@@ -64,10 +64,10 @@ sub mark_slots
 {
     my ($bytes) = @_;
     return map {
-        my $slot = length $bytes >= $_ + 168 ? substr($bytes, $_, 168) : '';
+        my $slot = length $bytes >= $_ + 160 ? substr($bytes, $_, 160) : '';
         my %record;
         @record{@fields} = unpack $template, $slot if $slot ne '';
-        my $size = ($record{version} // 0) == 1 ? 92 : 164;
+        my $size = ($record{version} // 0) == 1 ? 92 : 156;
         $slot ne '' && crc32c(substr $slot, 0, $size) == unpack('L<', substr $slot, $size, 4) ? \%record : undef
     } 0, 4096;
 }
@@ -107,10 +107,10 @@ sub sealed_slot
 {
     my ($slot, $field, $value) = @_;
     my %record;
-    @record{@fields} = unpack $template, substr($slot, 0, 168);
+    @record{@fields} = unpack $template, substr($slot, 0, 160);
     $record{$field} = $value;
     my $bytes = pack $template, @record{@fields};
-    return substr($bytes, 0, 164) . pack('L<', crc32c(substr $bytes, 0, 164)) . substr($slot, 168);
+    return substr($bytes, 0, 156) . pack('L<', crc32c(substr $bytes, 0, 156)) . substr($slot, 160);
 }
 
 # Both slots of a file's content with a field changed.

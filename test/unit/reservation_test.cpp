@@ -243,7 +243,7 @@ TEST(Mark, TheNewerSoundSlotCounts)
 
 TEST(Mark, ARunIsToldByItsStartAndItsPostmaster)
 {
-    const ServerRun run = {.postmaster = 12, .unused = 0, .started_at = 3456};
+    const ServerRun run = {.started_at = 3456, .postmaster = 12};
     const auto changed = [&](auto change) {
         ServerRun other = run;
         change(other);
@@ -259,14 +259,14 @@ TEST(Mark, ARecordOfTheFirstVersionIsOfNoKnownRun)
 {
     MarkRecord record = Record(7);
     record.version = 1;
-    record.run = {.postmaster = 12, .unused = 34, .started_at = 56};
+    record.postmaster = 12;
+    record.started_at = 56;
     record.node_id_source = 3;
-    record.window_ms = 4500;
     record.node_address[47] = 'x';
     ForgetRun(record);
-    EXPECT_FALSE(record.run.IsSame(record.run));
+    EXPECT_FALSE(RunOf(record).IsSame(RunOf(record)));
+    EXPECT_EQ(record.postmaster, 0);
     EXPECT_EQ(record.node_id_source, 0);
-    EXPECT_EQ(WindowOf(record), kMinWindowMs);
     EXPECT_EQ(record.node_address[47], '\0');
     EXPECT_EQ(record.generation, 7u);
 }
