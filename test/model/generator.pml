@@ -17,8 +17,8 @@
                                   raised to the last word of the floor's millisecond. Where
                                   the slots differ the record is first written again and synced:
                                   what is read may be in memory only (see TRUST_WHAT_IS_READ)
-     Session, extend to extended  the extension: clock, write, sync, publish end and renew_at,
-                                  copy. A step that fails goes to `failed`, an ereport
+     Session, extend to extended  the extension: clock, write, sync, copy, publish end and
+                                  renew_at. A step that fails goes to `failed`, an ereport
      Session with `raising`       timeshard_raise_floor: the same write, then the word raised
      Faults                       kill -9, which loses shared memory, and power loss, which also
                                   leaves of unsynced writes the old, the new or a torn record.
@@ -27,7 +27,8 @@
 
    What is left out
    - The size of things: offsets 0 to 3 (LAST_OFFSET), two sequences to a millisecond, a window
-     of two milliseconds, renewed when one is left. With them the search is complete.
+     of one or two milliseconds, whichever comes, renewed when one is left. With them the search
+     is complete.
    - The clock, but in HEALTHY_CLOCK: each reading answers anything.
    - Waiting and refusing, a floor far ahead included: neither changes the state, so both are a
      call that ends without an ID.
@@ -90,13 +91,14 @@ byte before_[SESSIONS + 1];
 #endif
 
 /* What a session holds, by its process number. A crash clears it. */
-byte last_[SESSIONS + 1], now_[SESSIONS + 1], next_[SESSIONS + 1], limit_[SESSIONS + 1], want_[SESSIONS + 1];
+byte last_[SESSIONS + 1], now_[SESSIONS + 1], next_[SESSIONS + 1], limit_[SESSIONS + 1], want_[SESSIONS + 1], span_[SESSIONS + 1];
 bit raising_[SESSIONS + 1];
 #define last last_[_pid]
 #define now now_[_pid]
 #define next next_[_pid]
 #define limit limit_[_pid]
 #define want want_[_pid]
+#define span span_[_pid]
 #define raising raising_[_pid]
 
 /* What `next` says when it is no word. */
@@ -399,12 +401,17 @@ extend:
 #endif
 #endif
       fi;
+      if
+      :: raising
+      :: !raising -> span = 1
+      :: !raising -> span = WINDOW
+      fi;
       d_step {
         if
         :: raising && end >= want -> next = TO_RAISE
         :: !raising && (now < renew_at || TOO_MANY) -> next = TO_END
         :: else ->
-          want = (raising -> want : now + WINDOW);
+          want = (raising -> want : now + span);
 #ifndef LITERAL
           assert(generation < 8 /* the model is large enough */);
 #endif
@@ -415,6 +422,7 @@ extend:
 #endif
         fi;
         now = 0;
+        span = 0;
         want = (raising -> want : 0)
       };
       if
@@ -434,6 +442,7 @@ extend:
     d_step { end = END(next); generation = GENERATION(next) };
     renew_at = MAX(END(next), HALF_WINDOW) - HALF_WINDOW;
     Sync();
+    atomic { Write(1 - SLOT_OF(next), next) };
 #else
 #ifdef COPY_BEFORE_SYNC
     atomic { Write(1 - SLOT_OF(next), next) };
@@ -448,10 +457,10 @@ extend:
     Sync();
 #endif
 #endif
+    atomic { Write(1 - SLOT_OF(next), next) };
     d_step { end = END(next); generation = GENERATION(next) };
     renew_at = MAX(END(next), HALF_WINDOW) - HALF_WINDOW;
 #endif
-    atomic { Write(1 - SLOT_OF(next), next) };
 raise:
     if
     :: d_step {
@@ -508,7 +517,7 @@ proctype Faults() provided (crashing == 0 || crashing > SESSIONS) {
       crashing == 0 ->
       word = 0; end = 0; renew_at = 0; generation = 0; locked = 0; floor_taken = 0;
       for (n : 1 .. SESSIONS) {
-        last_[n] = 0; now_[n] = 0; next_[n] = NOTHING; limit_[n] = 0; want_[n] = 0; raising_[n] = 0;
+        last_[n] = 0; now_[n] = 0; next_[n] = NOTHING; limit_[n] = 0; want_[n] = 0; span_[n] = 0; raising_[n] = 0;
 #ifdef LITERAL
         before_[n] = 0;
 #endif
