@@ -18,6 +18,7 @@ my $node = new_cluster('cancel', clock => 1, conf => <<'CONF');
 timeshard.node_id = 6
 timeshard.node_id_bits = 16
 timeshard.max_clock_wait = 60s
+timeshard.max_clock_jump = 0
 CONF
 
 # Far below the minute that the waits could last.
