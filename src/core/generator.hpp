@@ -33,7 +33,7 @@ inline constexpr std::int64_t kLargestGapMs =
 /// What came of an attempt to take an ID.
 enum class Status : std::uint8_t {
     kIssued,      ///< `word` is the new state word, and the caller's alone
-    kExhausted,   ///< no sequence is left in this millisecond; `gap_ns` to the next
+    kExhausted,   ///< this millisecond has no sequence left for the call; `gap_ns` to the next
     kBehind,      ///< the clock is `gap_ns` behind the millisecond of the last ID
     kBeforeEpoch, ///< the clock reads earlier than the epoch
     kPastEnd,     ///< the clock is past what 41 bits can count
@@ -72,13 +72,22 @@ constexpr std::int64_t IdsInMillisecond(std::uint64_t last)
     return last == 0 || IsFloor(last) ? 0 : SequenceOf(last) + 1;
 }
 
-/// The last word of a run that starts at `first` and stays in its millisecond.
-constexpr std::uint64_t RunEnd(std::uint64_t first, std::int32_t max_sequence, std::int32_t wanted)
+/// The last sequence of a millisecond for a call that wants so many IDs. Runs leave
+/// the last eighth to calls for one ID. A few sessions that take runs use up a
+/// millisecond at its start, and without a share of its own a single call would wait
+/// for the next one nearly always, and lose that one too.
+constexpr std::int32_t LastSequenceFor(std::int32_t wanted, std::int32_t max_sequence)
+{
+    return wanted == 1 ? max_sequence : max_sequence - (max_sequence + 1) / 8;
+}
+
+/// The last word of a run that starts at `first` and ends with its millisecond's share.
+constexpr std::uint64_t RunEnd(std::uint64_t first, std::int32_t last_sequence, std::int32_t wanted)
 {
     if (wanted == 1)
         return first;
     return first +
-           static_cast<std::uint64_t>(std::min(wanted - 1, max_sequence - SequenceOf(first)));
+           static_cast<std::uint64_t>(std::min(wanted - 1, last_sequence - SequenceOf(first)));
 }
 
 /// The first word of the run that a step has issued.
@@ -96,19 +105,20 @@ constexpr std::uint64_t FirstOf(const Step &step)
 /// before which there can be no ID.)
 ///
 /// Takes `wanted` (1 or more) IDs in a row, or as many as the millisecond has
-/// left. `word` is then the last of them, and FirstOf(step) the first.
+/// left for runs. `word` is then the last of them, and FirstOf(step) the first.
 constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence,
                        std::int64_t limit, std::int32_t wanted = 1)
 {
     const std::int64_t last_offset = OffsetOf(last);
     const std::int64_t gap_ms = last_offset - now.offset;
+    const std::int32_t last_sequence = LastSequenceFor(wanted, max_sequence);
 
     if (gap_ms < 0 && now.offset < limit) [[likely]]
-        return {Status::kIssued, RunEnd(WordAt(now.offset), max_sequence, wanted), 0, last};
+        return {Status::kIssued, RunEnd(WordAt(now.offset), last_sequence, wanted), 0, last};
     if (gap_ms < 0)
         return {now.offset > kMaxOffset ? Status::kPastEnd : Status::kUnreserved, last, 0};
-    if (gap_ms == 0 && SequenceOf(last) < max_sequence) [[likely]]
-        return {Status::kIssued, RunEnd(last + 1, max_sequence, wanted), 0, last};
+    if (gap_ms == 0 && SequenceOf(last) < last_sequence) [[likely]]
+        return {Status::kIssued, RunEnd(last + 1, last_sequence, wanted), 0, last};
     if (gap_ms == 0)
         return {Status::kExhausted, last, kNanosecondsPerMillisecond - now.nanoseconds};
     if (last == 0)
@@ -130,7 +140,7 @@ constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence
 /// After a lost exchange, the newer word comes from a session that read the clock
 /// after our load. If it is in a later millisecond than our reading, that
 /// millisecond has begun, and an ID in it is honest for us too. So the clock is
-/// read again only when the millisecond is used up.
+/// read again only when the millisecond, or its share for runs, is used up.
 template <typename Atomic, typename Clock>
 [[gnu::always_inline]] inline Step TakeNext(Atomic &state, Clock &&clock, std::int64_t epoch,
                                             std::int32_t max_sequence, std::int64_t limit,
@@ -151,7 +161,8 @@ template <typename Atomic, typename Clock>
                 return step;
             if (OffsetOf(last) > now.offset)
                 now = {OffsetOf(last), 0};
-            if (OffsetOf(last) == now.offset && SequenceOf(last) >= max_sequence)
+            if (OffsetOf(last) == now.offset &&
+                SequenceOf(last) >= LastSequenceFor(wanted, max_sequence))
                 break;
         }
     }

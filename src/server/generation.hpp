@@ -18,7 +18,7 @@ struct Run
 };
 
 /// Takes `wanted` (1 or more) IDs in a row, or fewer: as many as the millisecond
-/// has left. Else as NextId.
+/// has left for runs. Else as NextId.
 Run NextRun(const char *caller, std::int32_t wanted);
 
 /// Takes an ID that nobody will use, without a position for it, and returns its

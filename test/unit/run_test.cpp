@@ -17,6 +17,9 @@ using timeshard::test::Word;
 
 constexpr std::int32_t kMax = 4095;
 
+/// The last sequence that a run reaches: the last eighth is for calls for one ID.
+constexpr std::int32_t kRunMax = 3583;
+
 struct Expected
 {
     std::uint64_t first, last;
@@ -41,12 +44,27 @@ TEST(Run, TakesWhatIsWanted)
 
 TEST(Run, NeverLeavesItsMillisecond)
 {
-    ExpectRun(Word(100, 7), {101, 0}, kMax + 1, {Word(101, 0), Word(101, kMax)});
-    ExpectRun(Word(100, 7), {101, 0}, kMax + 2, {Word(101, 0), Word(101, kMax)});
-    ExpectRun(Word(100, 7), {101, 0}, 2147483647, {Word(101, 0), Word(101, kMax)});
-    ExpectRun(Word(100, kMax - 2), {100, 0}, 2, {Word(100, kMax - 1), Word(100, kMax)});
-    ExpectRun(Word(100, kMax - 2), {100, 0}, 3, {Word(100, kMax - 1), Word(100, kMax)});
+    ExpectRun(Word(100, 7), {101, 0}, kMax + 1, {Word(101, 0), Word(101, kRunMax)});
+    ExpectRun(Word(100, 7), {101, 0}, kMax + 2, {Word(101, 0), Word(101, kRunMax)});
+    ExpectRun(Word(100, 7), {101, 0}, 2147483647, {Word(101, 0), Word(101, kRunMax)});
+    ExpectRun(Word(100, kRunMax - 2), {100, 0}, 2, {Word(100, kRunMax - 1), Word(100, kRunMax)});
+    ExpectRun(Word(100, kRunMax - 2), {100, 0}, 3, {Word(100, kRunMax - 1), Word(100, kRunMax)});
+    ExpectRun(Word(100, kRunMax - 1), {100, 0}, 2, {Word(100, kRunMax), Word(100, kRunMax)});
     EXPECT_EQ(Advance(Word(100, kMax), {100, 0}, kMax, kAllReserved, 3).status, Status::kExhausted);
+}
+
+/// What is left to calls for one ID, the last ID of a batch among them.
+TEST(Run, LeavesTheLastEighthToSingleCalls)
+{
+    for (std::int32_t sequence = kRunMax; sequence <= kMax; sequence++) {
+        const Step step = Advance(Word(100, sequence), {100, 1}, kMax, kAllReserved, 2);
+        EXPECT_EQ(step, (Step{Status::kExhausted, Word(100, sequence), 999999})) << sequence;
+    }
+    for (std::int32_t sequence = kRunMax; sequence < kMax; sequence++)
+        ExpectRun(Word(100, sequence), {100, 1}, 1,
+                  {Word(100, sequence + 1), Word(100, sequence + 1)});
+    EXPECT_EQ(Advance(FloorAt(100), {100, 0}, kMax, kAllReserved, 2).status, Status::kExhausted);
+    ExpectRun(Word(100, kMax), {101, 0}, 2, {Word(101, 0), Word(101, 1)});
 }
 
 TEST(Run, FitsEveryLayout)
@@ -55,7 +73,7 @@ TEST(Run, FitsEveryLayout)
         const Layout layout(bits);
         const Step step =
             Advance(Word(9, 0), {10, 0}, layout.MaxSequence(), kAllReserved, 2147483647);
-        EXPECT_EQ(step.word, Word(10, layout.MaxSequence())) << bits;
+        EXPECT_EQ(SequenceOf(step.word) + 1, layout.IdsPerMillisecond() / 8 * 7) << bits;
         EXPECT_EQ(step.word & layout.NodeField(layout.MaxNodeId()), 0u) << bits;
     }
 }
@@ -64,12 +82,26 @@ TEST(Run, FitsEveryLayout)
 TEST(Run, StartsBehindALostRace)
 {
     Stage stage(Word(100, 7), {100, 0});
-    stage.Before(2, [&] { stage.word = Word(100, 4000); });
+    stage.Before(2, [&] { stage.word = Word(100, 3500); });
     Stage::Atomic atomic{stage};
     const Step step = TakeNext(atomic, Stage::Clock{stage}, 0, kMax, kAllReserved, 100);
-    EXPECT_EQ(FirstOf(step), Word(100, 4001));
-    EXPECT_EQ(step.word, Word(100, kMax));
-    EXPECT_EQ(stage.word, Word(100, kMax));
+    EXPECT_EQ(FirstOf(step), Word(100, 3501));
+    EXPECT_EQ(step.word, Word(100, kRunMax));
+    EXPECT_EQ(stage.word, Word(100, kRunMax));
+}
+
+/// Rivals take what the runs of a later millisecond have: the clock is read again, so
+/// that the wait ends with the millisecond, not a whole one later.
+TEST(Run, ReadsTheClockAgainWhenARaceUsesUpItsShare)
+{
+    Stage stage(Word(100, 7), {100, 0});
+    stage.Before(2, [&] {
+        stage.word = Word(101, kRunMax);
+        stage.now = {101, 999000};
+    });
+    Stage::Atomic atomic{stage};
+    const Step step = TakeNext(atomic, Stage::Clock{stage}, 0, kMax, kAllReserved, 2);
+    EXPECT_EQ(step, (Step{Status::kExhausted, Word(101, kRunMax), 1000}));
 }
 
 TEST(Run, IsCountedWhenTheMillisecondIsLeft)
