@@ -22,6 +22,7 @@ my $checkpoint_hint = qr/HINT:  Set the server's clock right. If it is right, an
 
 my $node = fault_cluster('steps', clock => 1, shim => 0, conf => <<'CONF');
 timeshard.node_id = 32
+timeshard.max_clock_wait = 100ms
 autovacuum = off
 checkpoint_timeout = 1d
 CONF
