@@ -28,7 +28,7 @@ my @answers = (
     'timeshard_lower_bound(timeshard_time(id))', 'timeshard_lower_bound(timeshard_time(id, 0), 0)',
     'timeshard_parse(id)', 'timeshard_parse(id, 5, 1288834974657)',
     'timeshard_parse($$INV-7-$$ || lpad(id::text, 19, $$0$$), $$INV-7-$$)',
-    'timeshard_parse(timeshard_format(id, $$ORD_$$))',
+    'timeshard_parse(timeshard_format(id, $$ORD_$$), $$ORD_$$)',
     'timeshard_between(id, $$2026-01-01$$, $$2040-01-01$$)',
 );
 
