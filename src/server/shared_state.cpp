@@ -189,8 +189,10 @@ Identity IdentityInForce()
 IdFormat FormatInForce()
 {
     const SharedState *state = AttachedStateIfAny();
-    if (state == nullptr)
+    if (state == nullptr) {
+        CheckConfiguredIdentity();
         return {ConfiguredEpoch(), ConfiguredNodeIdBits()};
+    }
     return {state->header.identity.custom_epoch, state->header.identity.node_id_bits};
 }
 
