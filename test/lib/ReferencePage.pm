@@ -109,10 +109,10 @@ sub functions
             next;
         }
         $arguments = join ', ', grep { !/^OUT / } split /, /, $arguments;
-        $result = 'one row' if $columns;
+        $result = $result =~ /^SETOF/ ? 'rows' : 'one row' if $columns;
         $page .= "### $name\n\n" if $name ne $last;
         $last = $name;
-        $page .= "`$name($arguments)` → `$result`\n\n" =~ s/`one row`/one row/r;
+        $page .= "`$name($arguments)` → `$result`\n\n" =~ s/`(one row|rows)`/$1/r;
         $page .= wrapped(prose(sentence($comment))) . "\n\n";
         $page .= ucfirst(join ', ', $volatility, $strict eq 't' ? 'strict' : (), $parallel);
         $page .= $public eq 't' ? ".\n\n" : ". Not for everybody: for superusers, and whom they grant it.\n\n";
