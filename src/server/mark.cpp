@@ -214,6 +214,7 @@ MarkResult Mark::CommitNext(MarkRecord record)
     if (result.Ok()) {
         generation = record.generation;
         end = record.end;
+        window_ms = record.window_ms;
     }
     return result;
 }

@@ -50,6 +50,7 @@ struct Mark
     // What is on disk, known once the floor is taken.
     std::int64_t end; ///< at least the end of the reservation
     std::uint64_t generation;
+    std::uint32_t window_ms; ///< how far ahead of the clock `end` was
     LayoutChange layout_change;
 
     std::uint32_t named; ///< 1 once this run has synced the file's name

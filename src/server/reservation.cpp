@@ -26,7 +26,6 @@ MarkRecord OwnRecord(const Header &header)
     record.timeline = GetWALInsertionTimeLine();
     record.system_identifier = GetSystemIdentifier();
     record.layout_change = header.mark.layout_change;
-    record.window_ms = static_cast<std::uint32_t>(header.window_ms);
     NoteRun(header.identity, &record);
     return record;
 }
@@ -44,6 +43,10 @@ MarkResult CommitEnd(SharedState &state, std::int64_t end)
     Header &header = state.header;
     MarkRecord record = OwnRecord(header);
     record.end = std::max(end, header.mark.end);
+    // An end that stays has the window that it was reserved with: the next run waits so long.
+    record.window_ms = static_cast<std::uint32_t>(header.window_ms);
+    if (header.mark.end > end)
+        record.window_ms = std::max(record.window_ms, header.mark.window_ms);
 
     const std::int64_t start_ns = MonotonicNanoseconds();
     const MarkResult result = header.mark.CommitNext(record);

@@ -130,6 +130,7 @@ void Adopt(SharedState &state, const Judgement &judgement)
         const MarkRecord &record = judgement.mark.record;
         header.mark.end = record.end;
         header.mark.generation = record.generation;
+        header.mark.window_ms = record.window_ms;
         header.mark.layout_change = record.layout_change;
         if (LayoutDiffers(record, header.identity))
             header.mark.layout_change = {
