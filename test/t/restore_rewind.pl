@@ -86,7 +86,8 @@ for my $marked (1, 0)
     injected("$name: promoted again");
     promote_to($first);
     is($first->safe_psql('postgres', "SELECT count(*) FROM fault_rows WHERE id = $lost"), 0, "$name: what was lost is not there");
-    refused_behind($first, $replayed, "$name: the clock 10 minutes behind");
+    # The mark that came with the rewind may be further than the last commit.
+    refused_behind($first, qr/(?:\Q$replayed\E|what earlier runs of this server reserved)/, "$name: the clock 10 minutes behind");
     my @new = (go_on_right_at($first, $floor_ms / 1000 - 0.8), go_on_right_at($first));
     cmp_ok(ms_of(read_logs([ $new[0]->logs ])->{least}), '>', $floor_ms, "$name: IDs start after the floor");
     check_ids($first, @logs, @new, { name => $name, committed => 0 });
