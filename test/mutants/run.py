@@ -29,7 +29,7 @@ VERBOSE = os.environ.get('VERBOSE')
 FLAGS = '-O1 -fno-strict-aliasing -fwrapv'
 BUILD_SECONDS = 600
 
-stopping = threading.Event()
+signals = []  # received; no Event, which deadlocks if a second signal interrupts the handler
 processes = set()
 lock = threading.Lock()
 
@@ -51,7 +51,7 @@ def signal_group(process, number):
 
 def run(log, seconds, command, cwd, stop_at=None, **environment):
     """'passed', 'failed' or 'timeout'. A line that matches stop_at is failure enough."""
-    if stopping.is_set():
+    if signals:
         raise Trouble('interrupted')
     identity = pwd.getpwnam(USER)
     other = {'user': USER, 'group': identity.pw_gid, 'extra_groups': []} if os.getuid() == 0 else {}
@@ -67,7 +67,7 @@ def run(log, seconds, command, cwd, stop_at=None, **environment):
             time.sleep(0.1)
             if stop_at and any(re.match(stop_at, line) for line in output):
                 outcome = 'failed'
-            elif stopping.is_set() or time.monotonic() > deadline:
+            elif signals or time.monotonic() > deadline:
                 outcome = 'timeout'
     if outcome is not None:
         signal_group(process, signal.SIGTERM)
@@ -79,7 +79,7 @@ def run(log, seconds, command, cwd, stop_at=None, **environment):
     status = process.wait()
     with lock:
         processes.discard(process)
-    if stopping.is_set():
+    if signals:
         raise Trouble('interrupted')
     return outcome or ('passed' if status == 0 else 'failed')
 
@@ -234,7 +234,7 @@ class Worker:
         except Trouble as trouble:
             return f'ERROR, {trouble}', ''
         finally:
-            if not stopping.is_set():
+            if not signals:
                 self.mend(mutant)
 
 
@@ -273,13 +273,13 @@ def in_parallel(workers, tasks, work):
         waiting.put(task)
 
     def loop(worker):
-        while not stopping.is_set():
+        while not signals:
             try:
                 work(worker, waiting.get_nowait())
             except queue.Empty:
                 return
             except Trouble:
-                if stopping.is_set():
+                if signals:
                     return
                 raise
 
@@ -291,7 +291,7 @@ def in_parallel(workers, tasks, work):
 
 
 def interrupted(number, _frame):
-    stopping.set()
+    signals.append(number)
     for process in list(processes):
         signal_group(process, signal.SIGTERM)
 
@@ -348,7 +348,7 @@ def main():
 
         def try_mutant(worker, mutant):
             verdict, failure = worker.verdict(mutant, usual)
-            if stopping.is_set():
+            if signals:
                 return
             verdicts[mutant.name] = verdict
             record(f'{verdict}: {mutant.name}')
@@ -356,12 +356,12 @@ def main():
                 print(f'    {failure}', flush=True)
 
         in_parallel(workers, [test for test in tests if test not in usual], try_original)
-        if unsound and not stopping.is_set():
+        if unsound and not signals:
             print('\n'.join(unsound), file=sys.stderr)
         in_parallel(workers, due, try_mutant)
         for worker in workers:
             worker.stop_servers()
-    if stopping.is_set():
+    if signals:
         return 143
 
     mine = [verdicts.get(mutant.name, 'ERROR') for mutant in chosen]
@@ -375,4 +375,4 @@ if __name__ == '__main__':
         sys.exit(main())
     except Trouble as trouble:
         print(f'run.sh: {trouble}', file=sys.stderr)
-        sys.exit(2)
+        sys.exit(143 if signals else 2)

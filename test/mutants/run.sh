@@ -29,5 +29,5 @@ export LC_ALL=C
 JOBS=${JOBS:-$(nproc)} RESULTS=$here_results KEEP=$here_keep VERBOSE=${VERBOSE:-} ORIGINAL=$here \
   python3 -B "$work/src/test/mutants/run.py" "$work" "$user" "$pg_config" "$@" &
 runner=$!
-trap 'kill -TERM "$runner" 2>/dev/null; wait "$runner"; exit 143' INT TERM HUP
+trap 'kill -TERM "$runner" 2>/dev/null; wait "$runner" || true; exit 143' INT TERM HUP
 wait "$runner"

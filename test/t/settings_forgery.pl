@@ -191,9 +191,13 @@ SQL
         $expected, "$name: so can a later one");
 
     # Once the library is loaded, PostgreSQL itself refuses.
-    my ($out, $err) = session($node, "\\echo attack\n$call; SET timeshard.node_id = 5; $call;");
-    like($err, qr/55P02: +parameter "timeshard.node_id" cannot be changed now/, "$name: SET after an ID");
-    is($out, "$expected\n$expected", "$name: changes nothing");
+    my ($out, $err);
+    for my $setting (qw(node_id node_id_bits custom_epoch))
+    {
+        ($out, $err) = session($node, "\\echo attack\n$call; SET timeshard.$setting = 5; $call;");
+        like($err, qr/55P02: +parameter "timeshard.$setting" cannot be changed now/, "$name: SET of $setting after an ID");
+        is($out, "$expected\n$expected", "$name: changes nothing");
+    }
     is($node->safe_psql('postgres', $call), $expected, "$name: nor has anything else");
 
     if ($name eq 'file')
