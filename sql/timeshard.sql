@@ -382,8 +382,8 @@ BEGIN ATOMIC
         'timeshard_next_id()'::pg_catalog.regprocedure) AS l;
 END;
 COMMENT ON FUNCTION timeshard_largest_ids() IS
-'the largest ID, and its time, in each bigint column, or domain over bigint, of this database that leads a unique index or has timeshard_next_id() as its default:
-for timeshard_raise_floor(max(largest));
+'the largest ID, and its time, in each bigint column, or domain over bigint, of this database that leads a unique index or has timeshard_next_id() as its default;
+their maximum is what timeshard_raise_floor() takes after a restore;
 values below 0 and over a day ahead of the clock are left out;
 a note, and a warning, where a table cannot be read or values ahead of the clock are left out';
 

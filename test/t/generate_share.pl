@@ -40,6 +40,7 @@ for my $layout ([ 10, 4096 ], [ 16, 64 ])
     {
         my ($rc, $out) = $node->psql('postgres', "SELECT $call FROM generate_series(1, $room / 32)");
         push @ids, split /\n/, $out;
+        last if $rc != 0;    # it has waited as long as it may
     }
     is(join(' ', map { $_ & $room - 1 } @ids), join(' ', $share .. $room - 1), "$name: single calls have the last eighth at once");
     is(scalar(grep { $_ >> 22 == $ids[0] >> 22 } @ids), $room / 8, "$name: of one millisecond");

@@ -131,6 +131,8 @@ for my $case (
         rmdir $path && rename "$path.old", $path or die "cannot restore $path: $!";
         start_with_env($node);
     }
+    is($node->safe_psql('postgres', 'SELECT max(largest) = (SELECT max(id) FROM fault_rows) FROM timeshard_largest_ids()'), 't',
+        "$name: the largest ID can be told");
     $node->safe_psql('postgres', "SELECT timeshard_raise_floor($asked)");
     is((stat $path)[2] & 07777, 0600, "$name: the floor raised: the file is the server's alone");
     cmp_ok(mark_of($node)->{end}, '>=', offset_of($asked), "$name: the floor raised: on disk");
