@@ -46,6 +46,9 @@ for my $marked (1, 0)
     {
         push @logs, start_writers($second, pause => 2000);
         $logs[-1]->stop;
+        # The worker goes on renewing the mark for a while.
+        $second->poll_query_until('postgres', "SELECT clock_timestamp() > reserved_until + interval '1 s' FROM timeshard_stats()")
+          or die 'the worker does not rest';
     }
     else
     {
