@@ -53,6 +53,15 @@ for my $preload (0, 1)
     $node->reload;
     $node->poll_query_until('postgres', "SELECT setting = '0' FROM timeshard_config(), pg_settings WHERE name = 'timeshard.max_clock_jump'", 't') or die 'no reload';
     cmp_ok(ahead($node), '>', 199 * 86400, "$mode: and can be turned off");
+
+    # Time that passes while nobody makes IDs is no jump.
+    configure($node, 'timeshard.node_id = 7', "timeshard.max_clock_jump = '1s'");
+    $node->reload;
+    $node->poll_query_until('postgres', "SELECT setting = '1' FROM timeshard_config(), pg_settings WHERE name = 'timeshard.max_clock_jump'") or die 'no reload';
+    $node->safe_psql('postgres', $next);
+    $node->poll_query_until('postgres', "SELECT clock_timestamp() > reserved_until + interval '2 s' FROM timeshard_stats()") or die 'the server does not rest';
+    my ($rc, undef, $err) = $node->psql('postgres', $next);
+    ok($rc == 0, "$mode: idle for longer than the largest jump, it issues IDs") or diag $err;
     $node->stop;
 }
 
