@@ -2,10 +2,8 @@
 
 -- COPY
 
-CREATE FUNCTION timeshard_copy_support(internal) RETURNS internal
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_copy_support';
-COMMENT ON FUNCTION timeshard_copy_support(internal) IS
-'lets COPY insert rows in batches when it leaves a key to a default that makes an ID';
+COMMENT ON FUNCTION timeshard_next_ids_support(internal) IS
+'tells the planner how many rows timeshard_next_ids() returns, and lets COPY insert rows in batches when it leaves a key to a function that makes an ID';
 
 CREATE FUNCTION timeshard_in_copy_support(internal) RETURNS internal
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_in_copy_support';
@@ -27,6 +25,6 @@ LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SUPPORT timeshard_in_copy_support A
 COMMENT ON FUNCTION timeshard_prefix_at_in_copy(text, integer, internal) IS
 'stands for timeshard_prefix_at() in a default that COPY FROM evaluates';
 
-ALTER FUNCTION timeshard_next_id() SUPPORT timeshard_copy_support;
-ALTER FUNCTION timeshard_next_id_with_prefix(text) SUPPORT timeshard_copy_support;
-ALTER FUNCTION timeshard_prefix_at(text, integer) SUPPORT timeshard_copy_support;
+ALTER FUNCTION timeshard_next_id() SUPPORT timeshard_next_ids_support;
+ALTER FUNCTION timeshard_next_id_with_prefix(text) SUPPORT timeshard_next_ids_support;
+ALTER FUNCTION timeshard_prefix_at(text, integer) SUPPORT timeshard_next_ids_support;

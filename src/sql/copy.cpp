@@ -12,6 +12,8 @@
 
 #include "../server/compat.hpp"
 
+#include "copy.hpp"
+
 namespace timeshard {
 namespace {
 
@@ -85,24 +87,17 @@ Node *CallTwin(const FuncExpr *call, Oid twin)
 
 } // namespace
 
+Node *SimplifyForCopy(const SupportRequestSimplify *request)
+{
+    if (!CopyPlansItsDefaults(request))
+        return nullptr;
+    const Oid twin = UsableTwin(request->fcall->funcid);
+    return OidIsValid(twin) ? CallTwin(request->fcall, twin) : nullptr;
+}
+
 extern "C" {
 
-PG_FUNCTION_INFO_V1(timeshard_copy_support);
 PG_FUNCTION_INFO_V1(timeshard_in_copy_support);
-
-/// The planner's support function of those that make one ID: puts the twin in place of
-/// the call while COPY FROM plans its defaults.
-Datum timeshard_copy_support(PG_FUNCTION_ARGS)
-{
-    auto *node = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
-    if (!IsA(node, SupportRequestSimplify))
-        PG_RETURN_POINTER(kNullPointer);
-    const auto *request = reinterpret_cast<SupportRequestSimplify *>(node);
-    if (!CopyPlansItsDefaults(request))
-        PG_RETURN_POINTER(kNullPointer);
-    const Oid twin = UsableTwin(request->fcall->funcid);
-    PG_RETURN_POINTER(OidIsValid(twin) ? CallTwin(request->fcall, twin) : kNullPointer);
-}
 
 /// The planner's support function of the twins: an infinite cost. When the planner
 /// inlines an SQL function, it repeats an argument that the body uses twice, unless that
