@@ -89,9 +89,9 @@ is($node->safe_psql('postgres', "DROP TABLE made; CREATE TABLE made (id text DEF
 # Where COPY runs, and into what
 batches('from the client', $plain, $sent);
 batches('track_activities = off', $plain, "SET track_activities = off; $copy");
-batches('PL/pgSQL', $plain, 'SELECT load_plpgsql() AS done \gset');
-batches('PL/pgSQL, dynamic', $plain, 'SELECT load_dynamic() AS done \gset');
-batches('an SQL function', $plain, qq{CREATE OR REPLACE FUNCTION load_sql() RETURNS void LANGUAGE sql AS \$\$ $copy \$\$; SELECT load_sql() AS done \\gset});
+batches('PL/pgSQL', $plain, 'SELECT load_plpgsql() OFFSET 1');
+batches('PL/pgSQL, dynamic', $plain, 'SELECT load_dynamic() OFFSET 1');
+batches('an SQL function', $plain, qq{CREATE OR REPLACE FUNCTION load_sql() RETURNS void LANGUAGE sql AS \$\$ $copy \$\$; SELECT load_sql() OFFSET 1});
 batches('a temporary table', 'n integer', $copy,
     "DROP TABLE made; CREATE TEMPORARY TABLE made ($plain, CHECK (watch('made')))");
 batches('an AFTER trigger', $plain, $copy, 'CREATE TRIGGER t AFTER INSERT ON made FOR EACH ROW EXECUTE FUNCTION nothing()');

@@ -43,7 +43,7 @@ sub copied
     my ($rc, $out, $err) = $node->psql($database // 'postgres',
         "SET ROLE app; DELETE FROM by_$name; COPY by_$name (n) FROM stdin;\n${sent}SELECT count(*), count(DISTINCT id), (SELECT last_value FROM seen) FROM by_$name",
         on_error_stop => 1);
-    return $rc == 0 ? $out : $err =~ s/^.*ERROR:  (.*?)\n.*/$1/sr;
+    return $rc == 0 ? $out : ($err =~ /ERROR:  (.*)/)[0];
 }
 my ($batch, $one_by_one) = ("$rows|$rows|0", "$rows|$rows|" . ($rows - 1));
 
