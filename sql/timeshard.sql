@@ -54,12 +54,12 @@ LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SUPPORT timeshard_in_copy_support A
 COMMENT ON FUNCTION timeshard_next_id_in_copy(internal) IS
 'stands for timeshard_next_id() in a default that COPY FROM evaluates';
 
-CREATE FUNCTION timeshard_next_id_with_prefix_in_copy(prefix text, internal) RETURNS text
+CREATE FUNCTION timeshard_next_id_with_prefix_in_copy(text, internal) RETURNS text
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SUPPORT timeshard_in_copy_support AS 'MODULE_PATHNAME', 'timeshard_next_id_with_prefix';
 COMMENT ON FUNCTION timeshard_next_id_with_prefix_in_copy(text, internal) IS
 'stands for timeshard_next_id_with_prefix() in a default that COPY FROM evaluates';
 
-CREATE FUNCTION timeshard_prefix_at_in_copy(prefix text, at_position integer, internal) RETURNS text
+CREATE FUNCTION timeshard_prefix_at_in_copy(text, integer, internal) RETURNS text
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SUPPORT timeshard_in_copy_support AS 'MODULE_PATHNAME', 'timeshard_prefix_at';
 COMMENT ON FUNCTION timeshard_prefix_at_in_copy(text, integer, internal) IS
 'stands for timeshard_prefix_at() in a default that COPY FROM evaluates';

@@ -112,10 +112,16 @@ for my $way (sort keys %misuses)
 }
 
 # A twin that is missing or somewhere else: slow and right.
-copies('a renamed twin', 'ALTER FUNCTION TWIN RENAME TO twin', $one_by_one, 'DO $$ BEGIN EXECUTE $e$ALTER FUNCTION $e$ || (SELECT oid::regprocedure FROM pg_proc WHERE proname = $n$twin$n$) || $e$ RENAME TO SHORT_in_copy$e$; END $$');
+sub rename
+{
+    my ($from, $to) = @_;
+    return "DO \$\$ BEGIN EXECUTE format('ALTER FUNCTION %s RENAME TO $to', (SELECT oid::regprocedure FROM pg_proc WHERE proname = '$from')); END \$\$";
+}
+copies('a renamed twin', rename('SHORT_in_copy', 'other'), $one_by_one, rename('other', 'SHORT_in_copy'));
 $node->safe_psql('postgres', 'CREATE SCHEMA elsewhere; GRANT USAGE ON SCHEMA elsewhere TO app');
-copies('a renamed function', 'ALTER FUNCTION ORIGINAL RENAME TO other', $one_by_one, 'DO $$ BEGIN EXECUTE $e$ALTER FUNCTION $e$ || (SELECT oid::regprocedure FROM pg_proc WHERE proname = $n$other$n$) || $e$ RENAME TO SHORT$e$; END $$');
-copies('a name as long as names can be', 'ALTER FUNCTION ORIGINAL RENAME TO ' . 'x' x 63, $one_by_one, 'DO $$ BEGIN EXECUTE $e$ALTER FUNCTION $e$ || (SELECT oid::regprocedure FROM pg_proc WHERE proname LIKE $n$xxx%$n$) || $e$ RENAME TO SHORT$e$; END $$');
+copies('a renamed function', rename('SHORT', 'other'), $one_by_one, rename('other', 'SHORT'));
+my $longest = 'x' x 63;
+copies('a name as long as names can be', rename('SHORT', $longest), $one_by_one, rename($longest, 'SHORT'));
 copies('a volatile twin', 'ALTER FUNCTION TWIN VOLATILE', $one_by_one, 'ALTER FUNCTION TWIN STABLE');
 copies('a twin that its owner has called immutable', 'ALTER FUNCTION TWIN IMMUTABLE', $one_by_one, 'ALTER FUNCTION TWIN STABLE');
 copies('all in order again', 'SELECT', $batch);
