@@ -47,7 +47,8 @@ sub copied
 }
 my ($batch, $one_by_one) = ("$rows|$rows|0", "$rows|$rows|" . ($rows - 1));
 
-# Runs $sql as the superuser, for each function; then COPY gives this, %s its name.
+# Runs $sql as the superuser, for each function; then COPY gives this. In both, ORIGINAL is
+# the function, TWIN its twin, and SHORT its name.
 sub copies
 {
     my ($name, $sql, $expected, $undo) = @_;
@@ -112,16 +113,16 @@ for my $way (sort keys %misuses)
 }
 
 # A twin that is missing or somewhere else: slow and right.
-sub rename
+sub renaming
 {
     my ($from, $to) = @_;
     return "DO \$\$ BEGIN EXECUTE format('ALTER FUNCTION %s RENAME TO $to', (SELECT oid::regprocedure FROM pg_proc WHERE proname = '$from')); END \$\$";
 }
-copies('a renamed twin', rename('SHORT_in_copy', 'other'), $one_by_one, rename('other', 'SHORT_in_copy'));
+copies('a renamed twin', renaming('SHORT_in_copy', 'other'), $one_by_one, renaming('other', 'SHORT_in_copy'));
 $node->safe_psql('postgres', 'CREATE SCHEMA elsewhere; GRANT USAGE ON SCHEMA elsewhere TO app');
-copies('a renamed function', rename('SHORT', 'other'), $one_by_one, rename('other', 'SHORT'));
+copies('a renamed function', renaming('SHORT', 'other'), $one_by_one, renaming('other', 'SHORT'));
 my $longest = 'x' x 63;
-copies('a name as long as names can be', rename('SHORT', $longest), $one_by_one, rename($longest, 'SHORT'));
+copies('a name as long as names can be', renaming('SHORT', $longest), $one_by_one, renaming($longest, 'SHORT'));
 copies('a volatile twin', 'ALTER FUNCTION TWIN VOLATILE', $one_by_one, 'ALTER FUNCTION TWIN STABLE');
 copies('a twin that its owner has called immutable', 'ALTER FUNCTION TWIN IMMUTABLE', $one_by_one, 'ALTER FUNCTION TWIN STABLE');
 copies('all in order again', 'SELECT', $batch);
