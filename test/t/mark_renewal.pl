@@ -71,9 +71,25 @@ ok(eventually(sub { stat_of($node, "reserved_until > '$end'") eq 't' }), 'the ne
 my $worker = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'timeshard'");
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($worker, 10000)");
 cmp_ok(longest_call($session, 3), '<', 1, 'without a worker, sessions extend the reservation');
+ok(eventually(sub { $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'timeshard'") eq 1 }),
+    'a new worker is started');
 
-# A session holds the lock through such a sync. The new worker waits for it, and ends at
-# once when it is told to.
+# Slow syncs: the window follows them, and the next run waits for what was reserved.
+shim($node, 'slow fdatasync 1500');
+my $window = sub { stat_of($node, "EXTRACT(epoch FROM reserved_until - clock_timestamp())") };
+ok(eventually(sub { $session->ask_ok($next); $window->() > 3 }), 'syncs of 1.5 s: the reservation reaches 4.5 s ahead');
+shim_clear($node);
+$node->stop('immediate');
+start_with_env($node);
+my $start = monotonic();
+my ($rc, $out, $err) = $node->psql('postgres', $next);
+ok($rc == 0, 'after a crash, the first call waits for the end of what was reserved') or diag $err;
+cmp_ok(monotonic() - $start, '<', 8, 'no longer than that');
+
+# Without a worker, a session holds the lock through a sync. The next worker waits for the
+# lock, and ends at once when it is told to.
+$session = TimeshardSession->new($node);
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'timeshard'");
 my $holder = TimeshardSession->new($node);
 shim($node, 'stop fdatasync before');
 $holder->send("$next, pg_sleep(0.05) FROM generate_series(1, 100)");
@@ -88,17 +104,5 @@ resume($stopped);
 is(($holder->receive)[1], '', 'the session goes on');
 like(($session->receive)[0], qr/^\d+$/, 'and so do IDs');
 $holder->finish;
-
-# Slow syncs: the window follows them, and the next run waits for what was reserved.
-shim($node, 'slow fdatasync 1500');
-my $window = sub { stat_of($node, "EXTRACT(epoch FROM reserved_until - clock_timestamp())") };
-ok(eventually(sub { $session->ask_ok($next); $window->() > 3 }), 'syncs of 1.5 s: the reservation reaches 4.5 s ahead');
-shim_clear($node);
-$node->stop('immediate');
-start_with_env($node);
-my $start = monotonic();
-my ($rc, $out, $err) = $node->psql('postgres', $next);
-ok($rc == 0, 'after a crash, the first call waits for the end of what was reserved') or diag $err;
-cmp_ok(monotonic() - $start, '<', 8, 'no longer than that');
 
 done_testing();
