@@ -10,6 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Runbook;
 use Test::More;
+use Time::Local qw(timegm);
 use Timeshard;
 
 my $conf = "timeshard.node_id = 298\nautovacuum = off\ntimezone = 'UTC'\n";
@@ -47,7 +48,7 @@ $db1->backup('nightly', backup_options => ['--checkpoint=fast']);
 my $staging = PostgreSQL::Test::Cluster->new('staging');
 $staging->init_from_backup($db1, 'nightly');
 Timeshard::prepare_clock($staging);
-set_clock($staging, '2032-03-10 14:10:00');
+set_clock($staging, sprintf '+%d', timegm(0, 10, 14, 10, 2, 2032) - time);
 start_with_env($staging);
 my ($rc, $out, $err) = $staging->psql('postgres', 'SELECT timeshard_next_id()');
 like($err, qr/WARNING: +timeshard runs as node 298 on a copy of a data directory that issued IDs as that node/, 'restored elsewhere: warned of');
