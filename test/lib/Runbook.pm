@@ -127,14 +127,6 @@ sub ends_in
     return like($output, qr/^\Q$last\E\n\z/m, "'$name' ends in $last");
 }
 
-# The page says of this error, or the beginning of it, what to do.
-sub names_error
-{
-    my ($self, $error) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    return ok(index(read_text($self->{path}), $error) >= 0, "the page names the error: $error");
-}
-
 # With MANUAL_UPDATE=1, outputs that differ are written into the page.
 sub finish
 {

@@ -24,7 +24,27 @@ subtest 'every block is run by a test' => sub {
     my $tests = join "\n", map { read_text($_) } glob "$FindBin::RealBin/runbook_*.pl";
     for my $block (grep { $_->{lang} =~ /^(?:sql|sh)$/ } blocks_of($text))
     {
-        ok($tests =~ /(?:run|try|ends_in|\{block\}\{)\(?'?\Q$block->{info}\E\b/, $block->{info} || "the block at line $block->{line} has no name");
+        ok($tests =~ /(?:run|try|ends_in|\{block\}\{)\(?'?\Q$block->{info}\E(?![\w-])/, $block->{info} || "the block at line $block->{line} has no name");
+    }
+};
+
+# In either direction: one of the two can say more.
+sub fits
+{
+    my ($one, $other) = @_;
+    my $pattern = join '.+', map { quotemeta } split /\x{2026}/, $one, -1;
+    return $other =~ /^(?:$pattern)/;
+}
+
+subtest 'each message that leads to an entry is one of Timeshard or PostgreSQL' => sub {
+    my @known = (read_text("$root/doc/limits.md") =~ /^\| `([^`]+)` \|/mg,
+        'duplicate key value violates unique constraint', 'could not access file "$libdir/timeshard"', 'could not access file "timeshard"');
+    my ($table) = $text =~ /^\| you see \|.*\n\|[- |]+\n((?:\|.*\n)+)/m;
+    for my $message (map { s/^\x{2026} behind/clock is \x{2026} s behind/r } $table =~ /`([^`]+)`/g)
+    {
+        next if $message eq 'node_id';
+        utf8::encode(my $name = $message);
+        ok((grep { fits($message, $_) || fits($_, $message) } @known), $name);
     }
 };
 
