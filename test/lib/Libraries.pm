@@ -46,7 +46,8 @@ sub build_library
 sub build_newer_mark
 {
     my $where = PostgreSQL::Test::Utils::tempdir() . '/newer_mark';
-    system_or_bail('cp', '-Rp', sources(), $where);
+    mkdir $where or die "cannot make $where: $!";
+    system_or_bail('cp', '-Rp', map({ sources() . "/$_" } qw(Makefile timeshard.control src sql)), $where);
     my $header = "$where/src/core/mark_record.hpp";
     my ($then) = (stat $header)[9];
     my $text = slurp_file($header);

@@ -40,9 +40,8 @@ cmp_ok(monotonic() - $start, '>', 2, 'the call has waited');
 set_clock($node, '+0');
 $node->safe_psql('postgres', $_) for 'ALTER SYSTEM RESET timeshard.max_clock_wait', 'SELECT pg_reload_conf()';
 
-$node->stop;
 set_clock($node, '-3600');
-start_with_env($node);
+restart_with_env($node);
 refused('what earlier runs of this server reserved', 'an hour back, after a restart');
 $book->ends_in('clock-back', 'works|t');
 

@@ -45,7 +45,7 @@ ok(!start_with_env($node, __fail_ok => 1), 'gone, and preloaded: does not start'
 like(slurp_file($node->logfile, $log), qr/FATAL: +could not access file "timeshard"/, 'as the log says');
 $book->run('missing-start');
 fails_with($node, $next, qr{could not access file "\$libdir/timeshard"}, 'started without: no IDs');
-$node->adjust_conf('postgresql.conf', "shared_preload_libraries", "'timeshard'");
+$book->run('missing-undo');
 $book->ends_in('missing', 'works|t');
 is($node->safe_psql('postgres', 'SELECT preloaded FROM timeshard_config()'), 't', 'preloaded again');
 

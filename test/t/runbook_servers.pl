@@ -34,13 +34,13 @@ set_clock($_, '+0') for $db1, $db2;
 $book->at($db2)->run('node-id-now');
 is($book->try('twins'), "298|configuration|db1\n299|configuration|db2\n", 'twins: each has its own now');
 $book->run('which-server');
-is($book->at($db1)->run('which'), $book->try('which'), 'which server made a row');
+$book->run('which');
 set_clock($_, '2032-03-10 14:00:00') for $db1, $db2;
 $_->safe_psql('postgres', 'SELECT timeshard_accept_clock()') for $db1, $db2;
 my ($first) = split /\n/, $db1->safe_psql('postgres', "INSERT INTO orders VALUES (DEFAULT, 'shelf') RETURNING id");
 my ($second) = split /\n/, $db2->safe_psql('postgres', "INSERT INTO orders VALUES (DEFAULT, 'sofa') RETURNING id");
 isnt($first, $second, 'twins: in one millisecond, two IDs');
-like($book->at($db1)->run('which', sub { s/390233979859673091/$second/r }), qr/^ +299 \| 2032-03-10/m, 'and the ID tells the server');
+like($book->try('which', sub { s/390233979859673091/$second/r }), qr/^ +299 \| 2032-03-10/m, 'and the ID tells the server');
 $db2->stop;
 
 # Staging, from a base backup.
