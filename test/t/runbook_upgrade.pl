@@ -42,7 +42,7 @@ set_clock($new, '-10m');
 }
 start_with_env($new);
 $book->at($new)->run('upgrade-after');
-like($book->try('raise-floor'), qr/^shop\|$largest\|\nERROR:  clock is \d+\.\d+ s behind the floor$/m, 'raised, and a clock that is behind is refused');
+like($book->try('raise-floor'), qr/^shop\|$largest\|\nERROR:  clock is \d+\.\d+ s behind .*$/m, 'raised, and a clock that is behind is refused');
 set_clock($new, '+0');
 $book->ends_in('raise-floor', 'works|t');
 cmp_ok($new->safe_psql('shop', 'INSERT INTO orders DEFAULT VALUES RETURNING id'), '>', $largest, 'IDs go on above');
