@@ -58,7 +58,8 @@ set_clock($node, '+3600');
 my $ahead = next_id();
 set_clock($node, '+0');
 refused('the last ID', 'was ahead');
-$book->run($_) for 'clock-ahead-number', 'clock-ahead';
+$book->run('clock-ahead-number');
+$book->run('clock-ahead');
 cmp_ok(next_id(), '<', $ahead, 'until the clock gets there, IDs are smaller');
 ok(-s $book->home . '/timeshard.mark.old', 'the old mark is kept');
 
