@@ -86,6 +86,8 @@ if [ "$purpose" = test ]; then
   need pgbouncer [ -x /usr/sbin/pgbouncer ]
   need default-jdk-headless has javac
   need npm has npm
+  need prometheus has promtool
+  need prometheus-postgres-exporter has prometheus-postgres-exporter
   need libpostgresql-jdbc-java [ -e /usr/share/java/postgresql.jar ]
 fi
 # What a test that skips aloud can do without. Debian's node-pg does not go with

@@ -29,13 +29,13 @@ std::uint32_t Checksum(const MarkRecord &record, std::size_t size)
 /// The record in a slot of the file's contents, null if it is not sound. One of version
 /// 1 is of no known run.
 const MarkRecord *SoundRecord(const char *contents, std::size_t size, std::size_t slot,
-                              MarkRecord *record, bool *newer_version)
+                              MarkRecord *record, std::uint32_t *newer_version)
 {
     if (size < slot + sizeof(*record))
         return nullptr;
     std::memcpy(record, contents + slot, sizeof(*record));
     if (record->magic == kMarkMagic && record->version > kMarkVersion)
-        *newer_version = true;
+        *newer_version = record->version;
     const bool first = record->version == 1;
     std::uint32_t checksum = record->checksum;
     if (first)
@@ -50,12 +50,12 @@ const MarkRecord *SoundRecord(const char *contents, std::size_t size, std::size_
 void Judge(const char *contents, std::size_t size, std::uint64_t inode, MarkReading *reading)
 {
     MarkRecord records[2];
-    bool newer_version = false;
+    std::uint32_t newer_version = 0;
     const MarkRecord *first = SoundRecord(contents, size, 0, &records[0], &newer_version);
     const MarkRecord *second =
         SoundRecord(contents, size, kMarkSlotSize, &records[1], &newer_version);
     const MarkRecord *newest = Newer(first, second);
-    if (newest != nullptr && !newer_version) {
+    if (newest != nullptr && newer_version == 0) {
         reading->settled = first != nullptr && second != nullptr &&
                            std::memcmp(first, second, sizeof(*first)) == 0;
         reading->state = MarkState::kSound;
@@ -63,10 +63,13 @@ void Judge(const char *contents, std::size_t size, std::uint64_t inode, MarkRead
         reading->same_file = newest->inode == inode;
         return;
     }
-    strlcpy(reading->trouble,
-            newer_version ? "It was written by a newer version of timeshard."
-                          : "Neither of its two records is sound.",
-            sizeof(reading->trouble));
+    reading->newer = newer_version != 0;
+    if (reading->newer)
+        snprintf(reading->trouble, sizeof(reading->trouble),
+                 "The file has version %u, and this library reads versions up to %u.",
+                 newer_version, kMarkVersion);
+    else
+        strlcpy(reading->trouble, "Neither of its two records is sound.", sizeof(reading->trouble));
 }
 
 /// Opens a file; the caller closes it. Not by PostgreSQL's functions, which raise an
@@ -222,7 +225,7 @@ MarkResult Mark::CommitNext(MarkRecord record)
 MarkResult DamageOf(const MarkReading &reading)
 {
     MarkResult result;
-    result.failure = MarkFailure::kDamaged;
+    result.failure = reading.newer ? MarkFailure::kNewer : MarkFailure::kDamaged;
     strlcpy(result.trouble, reading.trouble, sizeof(result.trouble));
     return result;
 }
@@ -232,6 +235,14 @@ void RaiseMarkError(const MarkResult &result)
     if (result.failure == MarkFailure::kOrphan)
         ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN),
                         errmsg("terminating connection because the postmaster is gone")));
+    if (result.failure == MarkFailure::kNewer)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("file \"%s\" was written by a newer version of timeshard", kMarkPath),
+             errdetail("%s It records how far earlier runs of this server may have issued IDs.",
+                       result.trouble),
+             errhint("Install that version of timeshard or a later one, and restart the server.")));
     if (result.failure != MarkFailure::kDamaged) {
         errno = result.error;
         ereport(ERROR,

@@ -22,6 +22,7 @@ struct MarkReading
     MarkRecord record; ///< if kSound
     bool settled;      ///< if kSound: both slots hold it; the second is written after a sync only
     bool same_file;    ///< if kSound: the record was written to this file, not to its original
+    bool newer;        ///< if kDamaged: a newer version wrote it, so it must not be replaced
     char trouble[160]; ///< if kDamaged: what is wrong with it
 };
 
@@ -31,6 +32,7 @@ enum class MarkFailure : std::uint8_t {
     kWrite,   ///< a system call failed with `error`, an errno, on `file`
     kSync,    ///< likewise; the file may have been written
     kDamaged, ///< `trouble`; see MarkReading
+    kNewer,   ///< likewise
     kOrphan,  ///< the postmaster is gone, and a new server may be using the file
 };
 

@@ -54,6 +54,7 @@ extern "C" {
 #include "storage/lwlock.h"
 #include "storage/pmsignal.h"
 #include "storage/proc.h"
+#include "storage/procsignal.h"
 #include "storage/shmem.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"

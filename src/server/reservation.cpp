@@ -98,7 +98,7 @@ Extension ExtendIfDue(SharedState &state)
 MarkResult CommitBeforeStart(Header &header, std::int64_t end, DamagedMark damaged)
 {
     const MarkReading reading = ReadMark();
-    if (reading.state == MarkState::kDamaged && damaged == DamagedMark::kRefuse)
+    if (reading.state == MarkState::kDamaged && (reading.newer || damaged == DamagedMark::kRefuse))
         return DamageOf(reading);
     if (reading.state != MarkState::kSound) {
         MarkRecord record = OwnRecord(header);

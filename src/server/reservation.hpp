@@ -24,7 +24,7 @@ void AcceptClock(SharedState &state);
 /// session to extend it, or for the turn to do so. Answers a cancel.
 void AwaitReservation(SharedState &state, std::int64_t end);
 
-/// What to do about a mark that is damaged.
+/// What to do about a mark that is damaged. One of a newer version is always refused.
 enum class DamagedMark : std::uint8_t { kRefuse, kReplace };
 
 /// Guarantees that every later ID lies after the millisecond at `offset` (0 to

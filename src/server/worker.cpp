@@ -82,6 +82,9 @@ bool Sleep(long sleep_ms)
     const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | timeout, sleep_ms,
                                  PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);
+    // Asked of every process, by DROP DATABASE for one, which waits until all have done so.
+    if (ProcSignalBarrierPending)
+        ProcessProcSignalBarrier();
     if (ConfigReloadPending) {
         ConfigReloadPending = false;
         ProcessConfigFile(PGC_SIGHUP);

@@ -11,7 +11,7 @@ use File::Copy qw(copy);
 use FindBin;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT_OK = qw(sources installed_library build_library install_library state_version private_server);
+our @EXPORT_OK = qw(sources installed_library build_library install_library state_version private_server build_newer_mark);
 
 sub sources
 {
@@ -38,6 +38,28 @@ sub build_library
     local %ENV = %ENV;
     delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS)};
     system_or_bail('make', '-s', '-C', $where, 'PG_CONFIG=pg_config', "TIMESHARD_CXXFLAGS=$flags", 'timeshard.so');
+    return "$where/timeshard.so";
+}
+
+# Builds the library of a next version, whose mark this one cannot read. Only the file
+# that writes the mark differs, so only that is compiled.
+sub build_newer_mark
+{
+    my $where = PostgreSQL::Test::Utils::tempdir() . '/newer_mark';
+    mkdir $where or die "cannot make $where: $!";
+    system_or_bail('cp', '-Rp', map({ sources() . "/$_" } qw(Makefile timeshard.control src sql)), $where);
+    my $header = "$where/src/core/mark_record.hpp";
+    my ($then) = (stat $header)[9];
+    my $text = slurp_file($header);
+    $text =~ s/(kMarkVersion = )(\d+);/$1 . ($2 + 1) . ';'/e or die "$header has no version";
+    open my $out, '>', $header or die "cannot write $header: $!";
+    print $out $text;
+    close $out or die "cannot write $header: $!";
+    utime $then, $then, $header or die "cannot touch $header: $!";
+    unlink "$where/src/server/mark.o", "$where/src/server/mark.bc", "$where/timeshard.so";
+    local %ENV = %ENV;
+    delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS)};
+    system_or_bail('make', '-s', '-C', $where, 'PG_CONFIG=pg_config', 'timeshard.so');
     return "$where/timeshard.so";
 }
 

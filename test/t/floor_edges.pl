@@ -58,7 +58,7 @@ for my $slot (0, 1)
         substr($bytes, $slot * 4096, 4096) = $newer;
         write_mark($node, $bytes);
         start_with_env($node);
-        fails_with($node, $next, qr/ERROR:  55000: file "timeshard.mark" is damaged\nDETAIL:  It was written by a newer version/,
+        fails_with($node, $next, qr/ERROR:  55000: file "timeshard.mark" was written by a newer version of timeshard\nDETAIL:  The file has version 3,/,
             "a newer version in slot $slot, $generation generations on, is refused");
         $node->stop('immediate');
         write_mark($node, $good);

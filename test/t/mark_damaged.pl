@@ -96,7 +96,6 @@ for my $case (
     [ 'all zeros', $unsound, sub { write_mark($node, $zeros x 2) } ],
     [ 'random bytes', $unsound, sub { write_mark($node, $random) } ],
     [ 'an end past 41 bits', $unsound, sub { write_mark($node, set_field($_[0], 'end', (1 << 41) + 1)) } ],
-    [ 'of a newer version', 'It was written by a newer version of timeshard\.', sub { write_mark($node, set_field($_[0], 'version', 3)) } ],
     [ 'unreadable', 'It could not be read: Permission denied\.', sub { chmod 0, $path } ],
     [ 'a directory in its place', 'It could not be read: Is a directory\.', sub { rename $path, "$path.old"; mkdir $path } ])
 {
@@ -141,6 +140,27 @@ for my $case (
     set_clock($node, '+0');
     finish($writers, $name);
 }
+
+# Written by a newer version: the file is sound, and only that version can read it. So
+# nothing replaces it, not even a floor that is raised.
+injected('of a newer version');
+my $newer_writers = down_under_load('immediate');
+my $old_mark = mark_bytes($node);
+write_mark($node, set_field($old_mark, 'version', 3));
+my $newer_mark = mark_bytes($node);
+start_with_env($node);
+for my $sql ($next, 'SELECT * FROM timeshard_layout_change()', 'SELECT timeshard_raise_floor(1)')
+{
+    fails_with($node, $sql,
+        qr/ERROR:  55000: file "timeshard.mark" was written by a newer version of timeshard
+DETAIL:  The file has version 3, and this library reads versions up to 2\. .*
+HINT:  Install that version of timeshard or a later one, and restart the server\./, "of a newer version: $sql");
+}
+is(mark_bytes($node), $newer_mark, 'of a newer version: nothing is overwritten');
+$node->stop('immediate');
+write_mark($node, $old_mark);
+start_with_env($node);
+finish($newer_writers, 'of a newer version, and read by that version');
 
 injected('damaged, and restored');
 my $writers = down_under_load('immediate');

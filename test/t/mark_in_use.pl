@@ -1,55 +1,13 @@
 # The mark damaged, removed or out of reach while the server runs: the next
 # extension writes it anew, or fails, issues nothing and works once it can. Also on a
-# disk that is full or read-only: a small tmpfs in a mount namespace, which an ordinary
-# user makes in a user namespace, and this test runs in a second one inside it, because
-# the server refuses to be root.
+# disk that is full or read-only.
 use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 
-my $ram;
-my $no_disk;
-
-BEGIN
-{
-    require File::Temp;
-    if ($ENV{TIMESHARD_TEST_DISK})
-    {
-        $ram = $ENV{TIMESHARD_TEST_DISK};
-        $no_disk = $ENV{TIMESHARD_TEST_NO_DISK};
-    }
-    else
-    {
-        # Orders to remount come by a pipe, for a shell that is still allowed to.
-        my $dir = File::Temp::tempdir(CLEANUP => 0);
-        my $script = <<'SH';
-dir=$1; user=$2; group=$3; shift 3
-mkdir "$dir/disk"; mount -t tmpfs -o size=256k,mode=0700 none "$dir/disk"; mkfifo "$dir/orders"
-[ "$#" -gt 0 ] || exit 0
-while :; do
-    read -r how done <"$dir/orders" || continue
-    mount -t tmpfs -o "remount,$how" none "$dir/disk" 2>"$dir/error" && : >"$dir/$done" || :
-done &
-trap "kill $!" EXIT
-unshare --user --map-user="$user" --map-group="$group" -- "$@"
-SH
-        my @in_namespace = ('unshare', '--user', '--map-root-user', '--mount', '--', 'sh', '-ec', $script, 'sh');
-        local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
-        my $probe = File::Temp::tempdir(CLEANUP => 0);
-        my $trouble = qx{exec 2>&1; @{[ map { "'" . s/'/'\\''/gr . "' " } @in_namespace, $probe, 0, 0 ]}};
-        $trouble = 'unshare failed' if $? != 0 && $trouble eq '';
-        $trouble = '' if $? == 0;
-        system 'rm', '-rf', $probe;
-        my @command = ($^X, (map { "-I$_" } grep { !ref } @INC), $0);
-        local $ENV{TIMESHARD_TEST_DISK} = $dir;
-        local $ENV{TIMESHARD_TEST_NO_DISK} = $trouble;
-        my $status = system $trouble ? @command : (@in_namespace, $dir, $>, $) + 0, @command);
-        system 'rm', '-rf', $dir;
-        exit($status >> 8 || ($status ? 1 : 0));
-    }
-}
+use SmallDisk;
 
 use FaultKit;
 use MarkFile;
@@ -58,7 +16,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Timeshard;
 use TimeshardSession;
-use Time::HiRes qw(usleep);
 
 my $next = 'SELECT timeshard_next_id()';
 my $node = fault_cluster('in_use', clock => 1, shim => 0, conf => "timeshard.node_id = 23\ntimezone = 'UTC'\n");
@@ -139,49 +96,6 @@ out_of_reach('a directory that takes no files, the mark removed', qr/^42501 coul
     sub { unlink $path; chmod 0500, $node->data_dir }, sub { chmod 0700, $node->data_dir });
 $node->stop;
 
-# The tmpfs has the data directory's own files alone; its folders are links to where
-# there is room.
-my $disk = "$ram/disk";
-my $orders = 0;
-
-sub move_to_disk
-{
-    my ($node) = @_;
-    my $data = $node->data_dir;
-    rename $data, "$data.folders" or die "cannot rename $data: $!";
-    symlink $disk, $data or die "cannot link $data: $!";
-    for my $entry (glob "$data.folders/*")
-    {
-        symlink $entry, $disk . '/' . ($entry =~ s{.*/}{}r) or die "cannot link $entry: $!";
-    }
-    return;
-}
-
-# Remounts it ro or rw; busy while somebody has a file open for writing.
-sub remount
-{
-    my ($how) = @_;
-    my $done = 'done.' . ++$orders;
-    return eventually(sub {
-        open my $out, '>', "$ram/orders" or die "cannot open the orders: $!";
-        print $out "$how $done\n";
-        close $out;
-        usleep(20_000);
-        return -e "$ram/$done";
-    }) || die "cannot remount $disk: " . slurp_file("$ram/error");
-}
-
-# Takes the last byte.
-sub fill_disk
-{
-    open my $out, '>', "$disk/filler" or die "cannot write $disk/filler: $!";
-    1 while syswrite $out, 'x' x 4096;
-    close $out;
-    my $left = qx(df --output=avail '$disk') =~ /(\d+)\s*$/ ? $1 : -1;
-    $left == 0 or die "$disk is not full, but has $left KiB left";
-    return;
-}
-
 SKIP:
 {
     if ($no_disk)
@@ -206,7 +120,7 @@ SKIP:
     # Below what the last checkpoint gives, which is held but not on disk either.
     my $past = (time - 60) * 1000 - $MarkFile::epoch << 22;
     fails_with($node, "SELECT timeshard_raise_floor($past)", $full, "$name: nor can the floor be raised, not even to the past");
-    unlink "$disk/filler";
+    free_disk();
     like($node->safe_psql('postgres', $next), qr/^\d+$/, "$name: works once there is room");
     ok(!-e "$path.tmp", "$name: nothing is left behind");
 
@@ -226,7 +140,7 @@ SKIP:
     set_clock($node, '+0');
     ok($writers->await_progress, "$name, then killed: all sessions are served");
     check_ids($node, $writers, { name => $name });
-    unlink "$disk/filler";
+    free_disk();
 
     out_of_reach('a disk that becomes read-only', qr/^42501 could not write file "timeshard.mark": Read-only file system/,
         sub { remount('ro') }, sub { remount('rw') });
