@@ -7,7 +7,7 @@ pg_config=$2
 
 for file in src/*/*.cpp; do
   clang++ -fsyntax-only -std=c++20 -fno-exceptions -fno-rtti -D_GNU_SOURCE -Wall -Wextra -Werror \
-    -Wno-register -DTIMESHARD_VERSION='""' -I"$("$pg_config" --includedir-server)" "$file"
+    -Wno-register -DTIMESHARD_VERSION='""' -DTIMESHARD_MANUAL='""' -I"$("$pg_config" --includedir-server)" "$file"
 done
 echo 'clang has no warning.'
 

@@ -54,8 +54,8 @@ for my $fit ([ 1, 2, 1 ], [ 10, 1024, 1023 ], [ 15, 65535, 32767 ])
         my ($source) = @_;
         my $line = qr/\n.*/;
         return qr/node ID must be between 0 and $max${line}The node ID is $value, from the server's $source, and /
-          . qr/timeshard.node_id_bits is $bits\.${line}Choose a smaller timeshard.node_id, or raise timeshard.node_id_bits, /
-          . qr/up to 16, on every server alike\./;
+          . qr/timeshard.node_id_bits is $bits\.${line}Choose a smaller timeshard.node_id, or raise timeshard.node_id_bits /
+          . qr/\(up to 16\) on every server\./;
     };
     push @cases,
       { name => "node $value in $bits bits", conf => "timeshard.node_id = $value\ntimeshard.node_id_bits = $bits",
