@@ -93,7 +93,7 @@ my %anchor;
 for my $page (glob("$root/doc/*.md"), "$root/README.md")
 {
     my ($name) = $page =~ m{([^/]+)$};
-    $name = "../$name" if $name eq 'README.md';
+    $name = "../$name" if $page eq "$root/README.md";
     $anchor{"$name#$_"} = 1 for keys %{ anchors_of(read_text($page)) };
 }
 my ($table) = read_text("$root/doc/limits.md") =~ /^\| message \|.*\n\|[- |]+\n((?:\|.*\n)+)/m;
