@@ -38,7 +38,8 @@ SHLIB_LINK = -Wl,-Bsymbolic
 # The manual, installed as it lies here: its pages link to each other, and hints name
 # them by their paths. (PGXS's DOCS would put all into one folder.)
 manual = $(docdir)/timeshard
-MANUAL = README.md CHANGELOG.md $(call ours,doc/*.md doc/*.sql doc/*.py doc/benchmarks/*.md doc/benchmarks/*.svg)
+MANUAL = README.md CHANGELOG.md $(call ours,doc/*.md doc/*.sql doc/*.py doc/benchmarks/*.md doc/benchmarks/*.svg doc/monitoring/*)
+MANUAL_FOLDERS = $(addprefix $(DESTDIR)$(manual)/,$(sort $(dir $(MANUAL))))
 
 EXTRA_CLEAN = build tmp_check
 
@@ -133,11 +134,11 @@ install: install-manual
 uninstall: uninstall-manual
 .PHONY: install-manual uninstall-manual
 install-manual:
-	$(MKDIR_P) '$(DESTDIR)$(manual)/doc/benchmarks'
+	$(MKDIR_P) $(MANUAL_FOLDERS)
 	for file in $(MANUAL); do $(INSTALL_DATA) "$(top)/$$file" '$(DESTDIR)$(manual)/'"$$file" || exit 1; done
 uninstall-manual:
 	rm -f $(addprefix '$(DESTDIR)$(manual)'/,$(MANUAL))
-	-rmdir '$(DESTDIR)$(manual)/doc/benchmarks' '$(DESTDIR)$(manual)/doc' '$(DESTDIR)$(manual)'
+	[ ! -d '$(DESTDIR)$(manual)' ] || find '$(DESTDIR)$(manual)' -depth -type d -empty -delete
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
