@@ -1,6 +1,7 @@
 # .github/CONTRIBUTING.md is true: its links, paths and commands exist, and the lines
 # that its example changes stand in their files, once. The workflow runs `make test` on
-# the versions that the README names; the templates parse; no address is made up.
+# the versions that the README names; the templates parse; no address is made up. The
+# README stays short, and the manual's index leads to every page.
 use strict;
 use warnings FATAL => 'all';
 
@@ -61,5 +62,11 @@ my $workflow = read_text("$root/.github/workflows/test.yml");
 my ($tested) = read_text("$root/README.md") =~ /^\*\*Tested on\*\* PostgreSQL ([\d, and]+), on Debian/m;
 is(join(' ', $workflow =~ /\bpostgresql: (\d+)/g), join(' ', $tested =~ /\d+/g), 'the workflow tests what the README names');
 like($workflow, qr/^ +run: make test$/m, 'by make test');
+
+my $lines = () = read_text("$root/README.md") =~ /\n/g;
+cmp_ok($lines, '<=', 220, 'lines of the README');
+my $index = read_text("$root/doc/README.md");
+is(join(' ', grep { $index !~ /\]\(\Q$_\E\)/ } grep { $_ ne 'README.md' } map { m{([^/]+)$} } glob "$root/doc/*.md"), '',
+    'every page is in the index');
 
 done_testing();
