@@ -26,6 +26,7 @@ REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 # not know it ignore it.
 PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register \
   $(if $(filter x86_64,$(host_cpu)),-mprfchw) -DTIMESHARD_VERSION='"$(VERSION_HERE)"' \
+  -DTIMESHARD_MANUAL='"$(manual)/"' \
   $(TIMESHARD_CXXFLAGS)
 VERSION_HERE := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(top)/timeshard.control)
 
@@ -33,6 +34,12 @@ VERSION_HERE := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(top)/tim
 # library in a session (another version, under another path) would run the code
 # of the first.
 SHLIB_LINK = -Wl,-Bsymbolic
+
+# The manual, installed as it lies here: its pages link to each other, and hints name
+# them by their paths. (PGXS's DOCS would put all into one folder.)
+manual = $(docdir)/timeshard
+MANUAL = README.md CHANGELOG.md $(call ours,doc/*.md doc/*.sql doc/*.py doc/benchmarks/*.md doc/benchmarks/*.svg doc/monitoring/*)
+MANUAL_FOLDERS = $(addprefix $(DESTDIR)$(manual)/,$(sort $(dir $(MANUAL))))
 
 EXTRA_CLEAN = build tmp_check
 
@@ -89,23 +96,23 @@ test-packages:
 	@$(top)/test/packages/run.sh $(PACKAGES)
 
 help:
-	@echo 'make                    build against the server that PG_CONFIG names'
-	@echo 'make install            install there (make uninstall removes it)'
-	@echo 'make installcheck       pg_regress on the running server that PGHOST, PGPORT name'
-	@echo 'make demo               Timeshard at its main job on a throw-away server'
-	@echo 'make test               every test but the mutants, on throw-away servers'
-	@echo 'make test-versions      the same on each version that Debian offers, in throw-away roots'
-	@echo 'make test-upgrade       pg_upgrade from 15 to 17, in a throw-away root (as root)'
-	@echo 'make reference          write doc/reference.md anew, from the catalog and the sources'
-	@echo 'make test-mutants       break the code on purpose, see the tests notice'
-	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
-	@echo 'make test-citus         Timeshard on a coordinator and two workers, where Citus is installed'
-	@echo 'make fleet              1,024 servers with wrong clocks simulated for a billion IDs (IDS=, BOUND_MS=, SEED=)'
-	@echo 'make test-packages      the PGXN archive and the Debian package, in throw-away roots (as root)'
-	@echo 'make dist               the archive for PGXN, timeshard-VERSION.zip'
-	@echo 'make deb                the Debian packages, into build/deb'
-	@echo 'make bench              Timeshard beside its rivals: a report with plots (OUT=folder, QUICK=1)'
-	@echo 'make bench-generation   what an ID costs, as ratios'
+	@echo 'make                    build for the server of PG_CONFIG'
+	@echo 'make install            install there, with the manual (make uninstall removes it)'
+	@echo 'make installcheck       run pg_regress on the running server of PGHOST and PGPORT'
+	@echo 'make demo               run a short demo on a temporary server'
+	@echo 'make test               run every test but the mutants, on temporary servers'
+	@echo 'make test-versions      run them on each PostgreSQL that Debian offers (as root)'
+	@echo 'make test-upgrade       test pg_upgrade from 15 to 17 (as root)'
+	@echo 'make test-mutants       break the code on purpose and check that a test notices'
+	@echo 'make test-fuzz          feed ten million hostile inputs to each text entry of the core'
+	@echo 'make test-citus         test a coordinator and two workers, where Citus is installed'
+	@echo 'make test-packages      test the PGXN archive and the Debian packages (as root)'
+	@echo 'make reference          write doc/reference.md from the catalog and the sources'
+	@echo 'make fleet              simulate 1,024 servers with wrong clocks (IDS=, BOUND_MS=, SEED=)'
+	@echo 'make dist               make the archive for PGXN, timeshard-VERSION.zip'
+	@echo 'make deb                make the Debian packages, in build/deb'
+	@echo 'make bench              compare Timeshard with its rivals: a report with plots (OUT=folder, QUICK=1)'
+	@echo 'make bench-generation   measure what an ID costs, as ratios'
 
 ifneq ($(PGXS),)
 all:
@@ -114,6 +121,16 @@ include $(PGXS)
 $(DATA_built): sql/timeshard.sql
 	@mkdir -p $(@D)
 	cp $< $@
+
+install: install-manual
+uninstall: uninstall-manual
+.PHONY: install-manual uninstall-manual
+install-manual:
+	$(MKDIR_P) $(MANUAL_FOLDERS)
+	for file in $(MANUAL); do $(INSTALL_DATA) "$(top)/$$file" '$(DESTDIR)$(manual)/'"$$file" || exit 1; done
+uninstall-manual:
+	rm -f $(addprefix '$(DESTDIR)$(manual)'/,$(MANUAL))
+	[ ! -d '$(DESTDIR)$(manual)' ] || find '$(DESTDIR)$(manual)' -depth -type d -empty -delete
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)

@@ -10,9 +10,9 @@ CREATE TYPE timeshard_parts AS (
 );
 COMMENT ON TYPE timeshard_parts IS 'an ID taken apart: when, where and in which order it was made';
 COMMENT ON COLUMN timeshard_parts.id IS 'the ID';
-COMMENT ON COLUMN timeshard_parts."timestamp" IS 'the millisecond in which it was made, since 1970';
-COMMENT ON COLUMN timeshard_parts.timestamp_offset IS 'the same since the epoch, 0 to 2199023255551';
-COMMENT ON COLUMN timeshard_parts.datetime IS 'the same as a time, exact to the millisecond';
+COMMENT ON COLUMN timeshard_parts."timestamp" IS 'the millisecond in which it was made, counted from 1970';
+COMMENT ON COLUMN timeshard_parts.timestamp_offset IS 'the same counted from the epoch, 0 to 2199023255551';
+COMMENT ON COLUMN timeshard_parts.datetime IS 'the same as a timestamp, exact to the millisecond';
 COMMENT ON COLUMN timeshard_parts.node_id IS 'the node ID of the server that made it';
 COMMENT ON COLUMN timeshard_parts.sequence IS 'its place within the millisecond, from 0';
 
@@ -29,17 +29,18 @@ COMMENT ON FUNCTION timeshard_next_ids_support(internal) IS
 CREATE FUNCTION timeshard_next_id() RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL RESTRICTED SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_id';
 COMMENT ON FUNCTION timeshard_next_id() IS
-'a new ID, larger than every ID that this server has returned before; waits or fails where the clock is behind the last ID (timeshard.max_clock_wait)';
+'returns a new ID, larger than every ID that this server has returned before;
+waits or fails if the clock is behind the last ID (timeshard.max_clock_wait)';
 
 CREATE FUNCTION timeshard_next_id_with_prefix(prefix text) RETURNS text
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_id_with_prefix';
 COMMENT ON FUNCTION timeshard_next_id_with_prefix(text) IS
-'a new ID as 19 zero-padded digits behind the prefix, which may be any text; else as timeshard_next_id()';
+'returns a new ID as text: the prefix, which may be any text, and 19 zero-padded digits; see timeshard_next_id()';
 
 CREATE FUNCTION timeshard_prefix_at(prefix text, at_position integer) RETURNS text
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_prefix_at';
 COMMENT ON FUNCTION timeshard_prefix_at(text, integer) IS
-'a new ID as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19); else as timeshard_next_id()';
+'returns a new ID as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19); see timeshard_next_id()';
 
 -- The stable twins of the functions above, which take their place in the defaults that
 -- COPY FROM evaluates. No SQL can call them: nothing gives a value of type internal.
@@ -67,36 +68,36 @@ COMMENT ON FUNCTION timeshard_prefix_at_in_copy(text, integer, internal) IS
 CREATE FUNCTION timeshard_next_ids(count integer) RETURNS SETOF bigint
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_ids';
 COMMENT ON FUNCTION timeshard_next_ids(integer) IS
-'so many new IDs, 0 or more, rising; else as timeshard_next_id()';
+'returns count new IDs (0 or more) in ascending order; see timeshard_next_id()';
 
 -- Text
 
 CREATE FUNCTION timeshard_format(id bigint, prefix text, at_position integer DEFAULT 0) RETURNS text
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_format';
 COMMENT ON FUNCTION timeshard_format(bigint, text, integer) IS
-'an existing ID, 0 or more, as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19)';
+'returns an ID (0 or more) as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19)';
 
 -- Parsing
 
 CREATE FUNCTION timeshard_parse(id bigint) RETURNS timeshard_parts
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse';
 COMMENT ON FUNCTION timeshard_parse(bigint) IS
-'takes an ID, 0 or more, apart by the layout and epoch in force';
+'takes an ID (0 or more) apart, by the layout and epoch in force';
 
 CREATE FUNCTION timeshard_parse(id bigint, node_id_bits integer, custom_epoch bigint) RETURNS timeshard_parts
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse_layout';
 COMMENT ON FUNCTION timeshard_parse(bigint, integer, bigint) IS
-'takes an ID, 0 or more, of another layout apart: 41 bits of time since custom_epoch (ms since 1970), node_id_bits (1 to 16) of node ID, the rest of 22 sequence';
+'takes an ID (0 or more) of another layout apart: 41 bits of time since custom_epoch (ms since 1970), node_id_bits (1 to 16) of node ID, and the rest of 22 bits as the sequence';
 
 CREATE FUNCTION timeshard_parse(formatted text) RETURNS timeshard_parts
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse_text';
 COMMENT ON FUNCTION timeshard_parse(text) IS
-'takes an ID in text apart; its prefix is recognised where the text can be no other ID, otherwise an error asks for it';
+'takes an ID in text apart; recognises its prefix if the text can be no other ID, otherwise fails and asks for the prefix';
 
 CREATE FUNCTION timeshard_parse(formatted text, prefix text) RETURNS timeshard_parts
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_parse_text_prefix';
 COMMENT ON FUNCTION timeshard_parse(text, text) IS
-'takes an ID in text with the given prefix apart, wherever in it the prefix stands';
+'takes an ID in text apart, given its prefix, wherever in the text the prefix is';
 
 -- Configuration
 
@@ -116,8 +117,9 @@ CREATE FUNCTION timeshard_config(
 )
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_config';
 COMMENT ON FUNCTION timeshard_config() IS
-'what is in force since the server started, and where the node ID came from: configuration, environment, address (which members of pg_monitor see) or none (and node_id is null);
-pending_restart if the settings now say otherwise';
+'what is in force since the server started;
+node_id_source is configuration, environment, address (members of pg_monitor see which one) or none (node_id is null);
+pending_restart is true if the settings have changed since';
 
 CREATE FUNCTION timeshard_config_info() RETURNS text
 LANGUAGE SQL STABLE PARALLEL SAFE
@@ -150,24 +152,22 @@ RETURN (
     FROM timeshard_config() AS c
 );
 COMMENT ON FUNCTION timeshard_config_info() IS
-'timeshard_config() for a person to read';
+'timeshard_config() as text for people';
 
 -- The horizon
 
 CREATE FUNCTION timeshard_horizon_support(internal) RETURNS internal
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_horizon_support';
 COMMENT ON FUNCTION timeshard_horizon_support(internal) IS
-'has the planner warn of a statement that both asks for timeshard_horizon() and reads by it';
+'lets the planner warn of a statement that asks for timeshard_horizon() and also reads a table';
 
 CREATE FUNCTION timeshard_horizon() RETURNS bigint
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_horizon_support AS 'MODULE_PATHNAME', 'timeshard_horizon';
 COMMENT ON FUNCTION timeshard_horizon() IS
-'an ID below which nothing of this server can appear any more:
-every ID below it is committed, aborted or will never be used by the transaction that took it;
-never less than an answer before;
+'returns an ID below which no new row of this server appears, provided each ID is inserted by the transaction that took it;
+never falls;
 read up to it in a later statement, under READ COMMITTED;
-an error while a transaction is open that was prepared before the server''s start or promotion;
-else as timeshard_next_id()';
+fails while a transaction is open that was prepared before the server''s start or promotion; otherwise see timeshard_next_id()';
 
 -- The mark and the floor
 
@@ -178,14 +178,13 @@ COMMENT ON FUNCTION timeshard_raise_floor(bigint) IS
 'makes every later ID of this server larger than the given one, durably;
 for data restored from elsewhere, or a damaged mark;
 an error for an ID more than a day ahead of the clock;
-a null raises nothing, with a warning';
+a null raises nothing and gives a warning';
 
 CREATE FUNCTION timeshard_accept_clock() RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'timeshard_accept_clock';
 REVOKE ALL ON FUNCTION timeshard_accept_clock() FROM PUBLIC;
 COMMENT ON FUNCTION timeshard_accept_clock() IS
-'accepts the server''s clock as it is now, after IDs were refused because it has jumped ahead
-by more than timeshard.max_clock_jump';
+'accepts the server''s clock as it is now, after IDs were refused because it jumped ahead by more than timeshard.max_clock_jump';
 
 CREATE FUNCTION timeshard_stats(
     OUT ids_issued bigint,
@@ -204,13 +203,16 @@ CREATE FUNCTION timeshard_stats(
 )
 LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_stats';
 COMMENT ON FUNCTION timeshard_stats() IS
-'counters of the whole server since started_at, its start or Timeshard''s first use after it:
-IDs; calls that waited for the next millisecond;
-calls that waited for a clock set back, and that were refused;
-the largest step back in ms; writes of the mark and the slowest; the last ID;
-until when IDs may be issued without another write;
-how far the horizon is behind the clock (null if it cannot be told, as on a standby),
-and the process ID of the session that holds it back (null if it is none, a prepared transaction, or not yours to see)';
+'counters of the whole server since started_at, which is its start or Timeshard''s first use after it:
+ids_issued;
+sequence_waits, calls that waited for the next millisecond;
+clock_waits and clock_refusals, calls that waited for a clock that was set back, or were refused;
+largest_step_ms, its largest step back;
+mark_extensions and slowest_extension, writes of the mark;
+last_id and last_id_at;
+reserved_until, until when IDs may be issued without another write;
+horizon_lag, how far the horizon is behind the clock (null if it cannot be known, as on a standby);
+horizon_holder, the process ID of the session that holds it back (null if none does, if it is a prepared transaction, or if you may not see it)';
 
 CREATE FUNCTION timeshard_layout_change(
     OUT since_id bigint,
@@ -219,8 +221,8 @@ CREATE FUNCTION timeshard_layout_change(
 )
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_layout_change';
 COMMENT ON FUNCTION timeshard_layout_change() IS
-'the last change of this server''s layout: IDs below since_id parse by the previous one, with timeshard_parse(id, previous_node_id_bits, previous_custom_epoch);
-nulls if none is known: before the first ID after it, and where the mark was removed or replaced since;
+'the last change of this server''s layout: parse IDs below since_id with timeshard_parse(id, previous_node_id_bits, previous_custom_epoch);
+null if none is known: before the first ID after the change, or if the mark was removed or replaced since;
 an error while the mark is damaged';
 
 -- Time
@@ -228,28 +230,28 @@ an error while the mark is damaged';
 CREATE FUNCTION timeshard_time(id bigint) RETURNS timestamptz
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_time';
 COMMENT ON FUNCTION timeshard_time(bigint) IS
-'when an ID, 0 or more, was made, to the millisecond, by the epoch in force';
+'returns when an ID (0 or more) was made, to the millisecond, by the epoch in force';
 
 CREATE FUNCTION timeshard_time(id bigint, custom_epoch bigint) RETURNS timestamptz
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_time_epoch';
 COMMENT ON FUNCTION timeshard_time(bigint, bigint) IS
-'when an ID, 0 or more, was made, to the millisecond, by the given epoch in ms since 1970';
+'returns when an ID (0 or more) was made, to the millisecond, by the given epoch in ms since 1970';
 
 CREATE FUNCTION timeshard_lower_bound(at timestamptz) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_lower_bound';
 COMMENT ON FUNCTION timeshard_lower_bound(timestamptz) IS
-'the smallest ID that can carry that time or later, by the epoch in force; an error for a time that no ID can carry';
+'returns the smallest ID that can carry that time or a later one, by the epoch in force; fails for a time that no ID can carry';
 
 CREATE FUNCTION timeshard_lower_bound(at timestamptz, custom_epoch bigint) RETURNS bigint
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_lower_bound_epoch';
 COMMENT ON FUNCTION timeshard_lower_bound(timestamptz, bigint) IS
-'the smallest ID that can carry that time or later, by the given epoch in ms since 1970; an error for a time that no ID can carry';
+'returns the smallest ID that can carry that time or a later one, by the given epoch in ms since 1970; fails for a time that no ID can carry';
 
 CREATE FUNCTION timeshard_last_before(at timestamptz) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_last_before';
 COMMENT ON FUNCTION timeshard_last_before(timestamptz) IS
-'the largest ID that can carry an earlier time, by the epoch in force: -1 if there is none, the largest of all past the end of time;
-timeshard_between() is made of it';
+'returns the largest ID that can carry an earlier time, by the epoch in force: -1 if there is none, the largest ID of all past the end of time;
+used by timeshard_between()';
 
 -- A RETURN body that the planner inlines, so that an index on the ID serves it:
 -- neither strict nor with a SET clause. Each argument stands once, or one that is
@@ -259,19 +261,20 @@ CREATE FUNCTION timeshard_between(id bigint, since timestamptz, until timestampt
 LANGUAGE SQL STABLE PARALLEL SAFE
 RETURN id > timeshard_last_before(since) AND id <= timeshard_last_before(until);
 COMMENT ON FUNCTION timeshard_between(bigint, timestamptz, timestamptz) IS
-'whether an ID was made at since or later and before until; served by an index on the ID; infinities and times outside the epoch reach to its ends';
+'tells whether an ID was made at since or later, and before until; an index on the ID serves it;
+infinities and times outside the epoch extend to its ends';
 
 -- Short codes
 
 CREATE FUNCTION timeshard_encode(id bigint) RETURNS text
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_encode';
 COMMENT ON FUNCTION timeshard_encode(bigint) IS
-'an ID, 0 or more, as 13 characters of Crockford base32, in ID order under COLLATE "C"';
+'returns an ID (0 or more) as 13 characters of Crockford base32, in ID order under COLLATE "C"';
 
 CREATE FUNCTION timeshard_decode(code text) RETURNS bigint
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_decode';
 COMMENT ON FUNCTION timeshard_decode(text) IS
-'the ID of a code of 13 characters in either case, I and L read as 1 and O as 0';
+'returns the ID of a code of 13 characters, in either case; I and L are read as 1, and O as 0';
 
 -- What the database already holds
 
@@ -379,14 +382,14 @@ BEGIN
         RAISE WARNING USING
             MESSAGE = 'timeshard_largest_ids() does not count every value',
             DETAIL = array_to_string(noted[:20], E'\n') || CASE WHEN cardinality(noted) > 20 THEN E'\n...' ELSE '' END,
-            HINT = 'Look at the rows with a note. See "The largest IDs of a database" in doc/operations.md.';
+            HINT = 'Look at the rows with a note. See "The largest IDs of a database" in timeshard/doc/operations.md below pg_config --docdir.';
     END IF;
 END
 $body$;
 COMMENT ON FUNCTION timeshard_largest_between(bigint, bigint, regprocedure) IS
-'the largest value up to latest in each column that timeshard_largest_ids() reads;
+'returns the largest value up to latest in each column that timeshard_largest_ids() reads;
 present is the last ID before now, maker is timeshard_next_id();
-timeshard_largest_ids() is made of it';
+used by timeshard_largest_ids()';
 
 CREATE FUNCTION timeshard_largest_ids(
     OUT relation regclass,
@@ -405,12 +408,12 @@ BEGIN ATOMIC
         'timeshard_next_id()'::pg_catalog.regprocedure) AS l;
 END;
 COMMENT ON FUNCTION timeshard_largest_ids() IS
-'the largest ID, and its time, in each bigint column, or domain over bigint, of this database that leads a unique index or has timeshard_next_id() as its default;
-their maximum is what timeshard_raise_floor() takes after a restore;
+'returns the largest ID and its time in each bigint column (or domain over bigint) of this database that leads a unique index or has timeshard_next_id() as its default;
+give their maximum to timeshard_raise_floor() after a restore;
 values below 0 and over a day ahead of the clock are left out;
-a note, and a warning, where a table cannot be read or values ahead of the clock are left out';
+a note and a warning name tables that cannot be read and values that are ahead of the clock';
 
--- Who creates the extension is warned if no node ID is configured.
+-- Warn whoever creates the extension if no node ID is configured.
 CREATE FUNCTION timeshard_warn_of_node_id() RETURNS void
 LANGUAGE C AS 'MODULE_PATHNAME', 'timeshard_warn_of_node_id';
 SELECT timeshard_warn_of_node_id();

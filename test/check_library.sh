@@ -12,4 +12,4 @@ if nm -D --undefined-only "$library" | grep -E ' (_Z|__cxa_[^f]|__gxx)'; then
   echo 'the library needs these symbols of the C++ runtime' >&2
   exit 1
 fi
-echo 'The library needs libc alone.'
+echo 'The library needs only libc.'

@@ -103,13 +103,13 @@ fi
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
-  echo "Please install what these Debian packages hold:$missing" >&2
+  echo "Please install the equivalent of these Debian packages:$missing" >&2
   exit 1
 fi
 root=
 if [ "$(id -u)" -ne 0 ]; then
   if ! sudo -n true 2>/dev/null && ! { [ -t 0 ] && command -v sudo >/dev/null 2>&1 && sudo true; }; then
-    echo "Something is missing, and it takes root to install it. Please have this run:" >&2
+    echo "Packages are missing, and installing them takes root. Please run as root:" >&2
     echo "  apt-get install -y$missing" >&2
     exit 1
   fi

@@ -40,7 +40,7 @@ for stage in $stages; do
     as_user make -s -j"$jobs" -C "$work/src/test/unit" BUILD="$work/unit" all
     ;;
   fuzz)
-    say 'Hostile input to the core, a short while'
+    say 'Hostile input to the core, briefly'
     as_user make -s -j"$jobs" -C "$work/src/test/fuzz" BUILD="$work/fuzz" all
     ;;
   model)
@@ -57,7 +57,7 @@ for stage in $stages; do
     as_user "$bindir/pg_ctl" -D "$work/data" -m fast -w stop >/dev/null
     ;;
   tap)
-    say 'Real clusters, by TAP'
+    say 'Real servers, by TAP'
     pgxs_dir=$(dirname "$("$pg_config" --pgxs)")/../..
     # A checkout has 1.0.0's sources, for test/t/upgrade_library.pl; an archive has not.
     released=$work/1.0.0

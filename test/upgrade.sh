@@ -38,7 +38,7 @@ mkdir "$root/timeshard"
   tar -xf - --no-same-owner -C "$root/timeshard"
 
 # The files for building, without the compilers that their packages depend on.
-say 'Both servers, with the extension built for each'
+say 'Installing both servers, and building the extension for each'
 in_root install bare sh -euc '
   apt-get update
   apt-get install -y make g++ perl libfaketime libpq-dev libipc-run-perl postgresql-15 postgresql-17

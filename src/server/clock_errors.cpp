@@ -20,12 +20,15 @@ const char *ClockText()
 /// The clock shows one time and does not move, in a millisecond without an ID left.
 [[noreturn]] void RaiseClockStandsError(std::int64_t waited_ns)
 {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("clock stands still in a millisecond whose IDs are used up"),
-                    errdetail("The clock reads %s, and this call has waited %.3f s.", ClockText(),
-                              static_cast<double>(waited_ns) / kNsPerSecond),
-                    errhint("Set the server's clock right. See \"When the clock was wrong\" in "
-                            "doc/operations.md.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("clock stands still in a millisecond whose IDs are used up"),
+         errdetail("The clock reads %s, and this call has waited %.3f s.", ClockText(),
+                   static_cast<double>(waited_ns) / kNsPerSecond),
+         errhint(
+             "Set the server's clock right. See \"When the clock was wrong\" in " TIMESHARD_MANUAL
+             "doc/operations.md.")));
     pg_unreachable();
 }
 
@@ -43,8 +46,8 @@ void RaiseClockBehindError(const ClockGap &gap)
                        "waited %.3f s, and timeshard.max_clock_wait is %d ms.",
                        TimeText(gap.passes), ClockText(),
                        static_cast<double>(gap.waited_ns) / kNsPerSecond, MaxClockWait()),
-             errhint("Set the server's clock right. %s See \"When the clock was wrong\" in "
-                     "doc/operations.md.",
+             errhint("Set the server's clock right. %s See \"When the clock was wrong\" "
+                     "in " TIMESHARD_MANUAL "doc/operations.md.",
                      advice)));
     pg_unreachable();
 }
@@ -65,12 +68,12 @@ void RaiseClockJumpError(std::int64_t jump_ms)
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("clock has jumped ahead by %.3f s", static_cast<double>(jump_ms) / 1000),
-             errdetail("The clock reads %s; it has advanced so much more than the time since boot, "
-                       "and timeshard.max_clock_jump is %lld s.",
+             errdetail("The clock reads %s; it has advanced that much further than the time since "
+                       "boot, and timeshard.max_clock_jump is %lld s.",
                        ClockText(), static_cast<long long>(MaxClockJump() / 1000)),
              errhint("Set the server's clock right. If it is right, have a superuser run SELECT "
                      "timeshard_accept_clock(), or restart the server. See \"When the clock was "
-                     "wrong\" in doc/operations.md.")));
+                     "wrong\" in " TIMESHARD_MANUAL "doc/operations.md.")));
     pg_unreachable();
 }
 
@@ -91,8 +94,8 @@ void RaisePastEndError(std::int64_t epoch)
                     errmsg("the %d bits of the timestamp are used up", kOffsetBits),
                     errdetail("The clock reads %s, and with the epoch %s IDs ended at %s.",
                               ClockText(), TimeText(epoch), TimeText(epoch + kMaxOffset + 1)),
-                    errhint("Set the server's clock right, or set timeshard.custom_epoch to a "
-                            "later time and restart the server.")));
+                    errhint("Set the server's clock right. If it is right, a later "
+                            "timeshard.custom_epoch helps only a server that has issued no IDs.")));
     pg_unreachable();
 }
 

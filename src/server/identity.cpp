@@ -98,16 +98,16 @@ void WarnOfDerivation(const Identity &identity)
         WARNING,
         (errmsg("timeshard's node ID %d is derived from the machine's address", identity.node_id),
          network.empty()
-             ? errdetail("Another server can derive the same number from its own address, as "
-                         "every other on this machine does, and the two would issue the same "
+             ? errdetail("Every other server on this machine derives the same number, and "
+                         "servers elsewhere can. Two servers with one number issue the same "
                          "IDs.")
-             : errdetail("Another server can derive the same number from its own address, as "
-                         "every other on this machine does, and the two would issue the same "
-                         "IDs. Its address is in %s: every host has that network, and gives "
-                         "out the same addresses in it.",
+             : errdetail("Every other server on this machine derives the same number, and "
+                         "servers elsewhere can. Two servers with one number issue the same "
+                         "IDs. The address is in %s, a network that every host has, with the "
+                         "same addresses.",
                          network.data()),
          errhint("If no other server has the number %d, put \"timeshard.node_id = %d\" into "
-                 "the server's configuration, else another number, and restart it.",
+                 "the server's configuration, otherwise another number. Restart the server.",
                  identity.node_id, identity.node_id)));
 }
 
@@ -152,7 +152,7 @@ Identity MakeIdentity()
                                   identity.node_id, NodeIdSourceName(identity.node_id_source),
                                   identity.node_id_bits),
                         errhint("Choose a smaller timeshard.node_id, or raise "
-                                "timeshard.node_id_bits, up to %d, on every server alike.",
+                                "timeshard.node_id_bits (up to %d) on every server.",
                                 kMaxNodeIdBits)));
     return identity;
 }

@@ -260,8 +260,8 @@ void RaiseMarkError(const MarkResult &result)
          errdetail("%s It records how far earlier runs of this server may have issued IDs.",
                    result.trouble),
          errhint("Restore the file, or have a superuser run SELECT timeshard_raise_floor(id) with "
-                 "the largest ID that this server has issued. See \"A damaged mark\" in "
-                 "doc/operations.md.")));
+                 "the largest ID that this server has issued. See \"A damaged mark\" "
+                 "in " TIMESHARD_MANUAL "doc/operations.md.")));
     pg_unreachable();
 }
 

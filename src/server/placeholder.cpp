@@ -80,8 +80,9 @@ void CheckUnknownName(const config_generic &placeholder, std::span<const char *c
         ereport(WARNING,
                 (errcode(ERRCODE_CONFIG_FILE_ERROR),
                  errmsg("unrecognized configuration parameter \"%s\"", name),
-                 errdetail("The server's configuration sets it since a reload. If it still does at "
-                           "the next start, no ID will be issued."),
+                 errdetail(
+                     "A reload brought it into the server's configuration. If it is still there at "
+                     "the next start, no ID will be issued."),
                  errhint("Perhaps you meant \"%s\".", nearest)));
 }
 

@@ -32,10 +32,10 @@ void WarnOfCopy(const Identity &identity)
             (errmsg("timeshard runs as node %d on a copy of a data directory that issued IDs as "
                     "that node",
                     identity.node_id),
-             errdetail("The file \"timeshard.mark\" was written in another place."),
+             errdetail("The file \"timeshard.mark\" was written in another data directory."),
              errhint("If the original is still in use, give one of the two another "
                      "timeshard.node_id and restart it, or they will issue the same IDs. See "
-                     "\"Copies of a data directory\" in doc/operations.md.")));
+                     "\"Copies of a data directory\" in " TIMESHARD_MANUAL "doc/operations.md.")));
 }
 
 } // namespace
@@ -111,7 +111,7 @@ void ReportProvenance(const MarkReading &mark, const Identity &identity, const L
                         static_cast<long long>(record.custom_epoch), kOffsetBits,
                         identity.node_id_bits, kLowerBits - identity.node_id_bits,
                         static_cast<long long>(identity.custom_epoch)),
-                 errdetail("The new one holds from ID %lld on.",
+                 errdetail("The new layout applies from ID %lld on.",
                            static_cast<long long>(change.since_id)),
                  errhidestmt(true)));
     if (record.node_id != identity.node_id)

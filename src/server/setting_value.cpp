@@ -50,8 +50,8 @@ void WarnOfValue(const Setting &setting, const char *raw)
              errdetail("The value must be a whole number between %lld and %lld. The server goes on "
                        "with the value that it started with.",
                        static_cast<long long>(setting.min), static_cast<long long>(setting.max)),
-             errhint("Correct it before the server's next start, or no ID will be issued after "
-                     "it.")));
+             errhint("Correct it before the server's next start. Otherwise no ID will be issued "
+                     "then.")));
 }
 
 } // namespace timeshard

@@ -66,7 +66,8 @@ SharedState *TryAttach()
                  errmsg("the server runs another version of timeshard than this library"),
                  errdetail("The shared state has version %u, and the library needs version %u.",
                            state->header.version, kVersion),
-                 errhint("Restart the server. See \"Upgrade and uninstall\" in README.md.")));
+                 errhint("Restart the server. See \"Upgrade and uninstall\" in " TIMESHARD_MANUAL
+                         "README.md.")));
     if (!AttachPositions())
         return nullptr;
     NameLockTranche(state->header.lock.lock.tranche, kName);

@@ -143,16 +143,17 @@ void Adopt(SharedState &state, const Judgement &judgement)
 
 [[noreturn]] void RaiseEpochMovedError(const MarkRecord &record, const Identity &identity)
 {
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("the epoch has been moved forward, and IDs would repeat"),
-             errdetail("Counted from the new epoch, %s, IDs would start below those that were "
-                       "counted from the old one, %s, until %s.",
-                       TimeText(identity.custom_epoch), TimeText(record.custom_epoch),
-                       TimeText(identity.custom_epoch + record.end)),
-             errhint("Set timeshard.custom_epoch back to %lld and restart the server. See "
-                     "\"Changing the node ID or the layout\" in doc/operations.md.",
-                     static_cast<long long>(record.custom_epoch))));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("the epoch has been moved forward, and IDs would repeat"),
+         errdetail("Counted from the new epoch, %s, IDs would start below those that were "
+                   "counted from the old one, %s, until %s.",
+                   TimeText(identity.custom_epoch), TimeText(record.custom_epoch),
+                   TimeText(identity.custom_epoch + record.end)),
+         errhint("Set timeshard.custom_epoch back to %lld and restart the server. See "
+                 "\"Changing the node ID or the layout\" in " TIMESHARD_MANUAL "doc/operations.md.",
+                 static_cast<long long>(record.custom_epoch))));
     pg_unreachable();
 }
 

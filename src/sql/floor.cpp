@@ -26,9 +26,8 @@ Datum timeshard_raise_floor(PG_FUNCTION_ARGS)
 {
     PreventCommandDuringRecovery("timeshard_raise_floor()");
     if (PG_ARGISNULL(0)) {
-        ereport(WARNING,
-                (errmsg("timeshard's floor has not been raised: the ID is null"),
-                 errdetail("The largest ID of a table is null where the table has no rows.")));
+        ereport(WARNING, (errmsg("timeshard's floor has not been raised: the ID is null"),
+                          errdetail("max(id) is null if a table has no rows.")));
         PG_RETURN_VOID();
     }
     const std::int64_t id = PG_GETARG_INT64(0);
@@ -38,12 +37,10 @@ Datum timeshard_raise_floor(PG_FUNCTION_ARGS)
     const std::int64_t epoch = state.header.identity.custom_epoch;
     const std::int64_t offset = OffsetOf(static_cast<std::uint64_t>(id));
     if (offset - OffsetNow(epoch) > kMsPerDay)
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("ID is more than a day ahead of the clock"),
-             errdetail("By the epoch in force it is of %s, and until then no ID would be issued.",
-                       TimeText(epoch + offset))));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("ID is more than a day ahead of the clock"),
+                        errdetail("It carries the time %s, and no ID would be issued until then.",
+                                  TimeText(epoch + offset))));
     LiftFloor(state, offset, DamagedMark::kReplace);
     ereport(LOG_SERVER_ONLY,
             (errmsg("timeshard's floor has been raised to ID %lld", static_cast<long long>(id))));
@@ -56,7 +53,7 @@ Datum timeshard_accept_clock(PG_FUNCTION_ARGS)
     (void)fcinfo;
     PreventCommandDuringRecovery("timeshard_accept_clock()");
     AcceptClock(AttachedState());
-    ereport(LOG_SERVER_ONLY, (errmsg("timeshard takes the clock for right as it is now")));
+    ereport(LOG_SERVER_ONLY, (errmsg("timeshard has accepted the clock as it is now")));
     PG_RETURN_VOID();
 }
 }

@@ -16,9 +16,9 @@ namespace {
         ERROR,
         (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
          errmsg("a transaction is open that was prepared before the server's start or promotion"),
-         errdetail("Transaction %u may have taken IDs that nobody knows of since.", xid),
+         errdetail("Transaction %u may have taken IDs that the server no longer knows of.", xid),
          errhint("Find it in pg_prepared_xacts, and commit it or roll it back. See "
-                 "\"What holds it back\" in doc/event-streams.md.")));
+                 "\"What holds it back\" in " TIMESHARD_MANUAL "doc/event-streams.md.")));
     pg_unreachable();
 }
 
@@ -31,9 +31,9 @@ void WarnOfOldSnapshot()
     ereport(WARNING,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("this transaction's snapshot is older than the answer of timeshard_horizon()"),
-             errdetail("It shows no row that has been committed since, though it is below."),
+             errdetail("Rows below the answer that were committed since do not show."),
              errhint("Ask under READ COMMITTED, and read in a later statement. See "
-                     "\"Reads that lose rows\" in doc/event-streams.md.")));
+                     "\"Reads that lose rows\" in " TIMESHARD_MANUAL "doc/event-streams.md.")));
 }
 
 /// True if a tree of the parser reads a table other than the server's own, at any
@@ -72,9 +72,9 @@ void WarnOfOneStatement(const SupportRequestSimplify *request)
     ereport(WARNING,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("this statement's snapshot is older than the answer of timeshard_horizon()"),
-             errdetail("It shows no row that has been committed since, though it is below."),
+             errdetail("Rows below the answer that were committed since do not show."),
              errhint("Ask in one statement, and read in a later one. See "
-                     "\"Reads that lose rows\" in doc/event-streams.md.")));
+                     "\"Reads that lose rows\" in " TIMESHARD_MANUAL "doc/event-streams.md.")));
 }
 
 } // namespace

@@ -17,7 +17,8 @@ TupleDesc ResultDescriptor(FunctionCallInfo fcinfo, int columns)
                  errmsg("the extension timeshard is of another version than the library"),
                  errdetail("The function returns %d columns, and the library makes %d.",
                            descriptor->natts, columns),
-                 errhint("Restart the server. See \"Upgrade and uninstall\" in README.md.")));
+                 errhint("Restart the server. See \"Upgrade and uninstall\" in " TIMESHARD_MANUAL
+                         "README.md.")));
     descriptor = BlessTupleDesc(CreateTupleDescCopy(descriptor));
     MemoryContextSwitchTo(caller);
     fcinfo->flinfo->fn_extra = descriptor;

@@ -1,5 +1,5 @@
-# Makes doc/reference.md: from the comments in the catalog, the descriptions of
-# the settings, and the errors in the sources.
+# Makes doc/reference.md from the comments in the catalog and the descriptions of the
+# settings.
 package ReferencePage;
 
 use strict;
@@ -8,8 +8,6 @@ use utf8;
 
 use Exporter 'import';
 
-use SourceErrors qw(errors_of sections_in);
-
 our @EXPORT_OK = qw(reference_page);
 
 my $width = 118;
@@ -17,24 +15,19 @@ my $width = 118;
 my $introduction = <<'MARKDOWN';
 # Reference
 
-Every function, type, setting and error. This page is made, by `make reference`, from what the server itself tells: the
-comments in the catalog, which `\df+ timeshard_*`, `\dT+ timeshard_*` and `\d+ timeshard_parts` show in psql, the
-descriptions in `pg_settings`, and the messages in the sources. A test compares. How to use them is told in
-[the manual](../README.md).
+Every function, type and setting. `make reference` writes this page from the comments in the catalog, which `\df+ timeshard_*`,
+`\dT+ timeshard_*` and `\d+ timeshard_parts` show in psql, and from `pg_settings`. How to use them: [the manual](README.md). Every
+error: [limits](limits.md#errors).
 
 - [Functions](#functions)
 - [Types](#types)
 - [Settings](#settings)
-- [Errors](#errors)
 
-A strict function returns null if an argument is null. An immutable one may stand in an index or a generated column.
+A strict function returns null if an argument is null. An immutable one may be used in an index or a generated column.
 MARKDOWN
 my $about_settings = <<'MARKDOWN';
 A setting of the context `sighup` belongs to the server's configuration: no session can set it. More in
-[the manual](../README.md#the-settings), with the variables of the environment.
-MARKDOWN
-my $about_errors = <<'MARKDOWN';
-An ellipsis stands for what differs. The causes, and more of what to do: [limits](limits.md#errors).
+[the README](../README.md#the-settings), with the variables of the environment.
 MARKDOWN
 
 # The rows of a query, whatever is in the values.
@@ -115,10 +108,10 @@ sub functions
         $page .= "`$name($arguments)` → `$result`\n\n" =~ s/`(one row|rows)`/$1/r;
         $page .= wrapped(prose(sentence($comment))) . "\n\n";
         $page .= ucfirst(join ', ', $volatility, $strict eq 't' ? 'strict' : (), $parallel);
-        $page .= $public eq 't' ? ".\n\n" : ". Not for everybody: for superusers, and whom they grant it.\n\n";
+        $page .= $public eq 't' ? ".\n\n" : ". Superuser only, unless granted.\n\n";
         $page .= table([ 'column', 'type' ], map { [ map { "`$_`" } /^(\S+) (.*)$/ ] } split /,/, $columns) . "\n" if $columns;
     }
-    return $page . "For the planner, not to be called:\n\n$internal\n";
+    return $page . "For the planner only:\n\n$internal\n";
 }
 
 my $types = <<'SQL';
@@ -172,37 +165,13 @@ SQL
     return table([ 'setting', 'default', 'range', 'context', 'meaning' ], @rows);
 }
 
-# A hint, with a link in place of the section that it names. One that begins with
-# a value is whole on the server alone.
-sub linked
-{
-    my ($hint) = @_;
-    $hint =~ s/^\x{2026} //;
-    return prose($hint) =~ s{"([^"]+)" in (?:doc/)?[\w-]+\.md}{ "[$1](" . (sections_in($&))[0] . ')' }ger;
-}
-
-sub errors
-{
-    my ($root) = @_;
-    my %row;
-    for my $error (errors_of($root))
-    {
-        for my $message (@{ $error->{messages} })
-        {
-            my $level = lc $error->{level} . ($error->{level} eq 'FATAL' ? ', ends the session' : '');
-            $row{"$message $level"} = [ "`$message`", $level, $error->{sqlstate}, join(' Or: ', map { linked($_) } @{ $error->{hints} }) ];
-        }
-    }
-    return table([ 'message', 'level', 'SQLSTATE', 'hint' ], map { $row{$_} } sort { lc $a cmp lc $b } keys %row);
-}
-
-# The page, as the server $node, which has the extension in its database
-# postgres, and the sources in $root tell it.
+# The page, as the server $node tells it, which has the extension in its database
+# postgres.
 sub reference_page
 {
-    my ($node, $root) = @_;
+    my ($node) = @_;
     return join "\n", $introduction, "## Functions\n", functions($node) . "## Types\n", types($node),
-      "## Settings\n", $about_settings, settings($node), "## Errors\n", $about_errors, errors($root);
+      "## Settings\n", $about_settings, settings($node);
 }
 
 1;

@@ -11,12 +11,13 @@ use Manual qw(read_text anchor_of);
 our @EXPORT_OK = qw(errors_of sections_in message_pattern);
 
 # The texts of one of ereport's helpers, as C++ would join them, each conversion
-# as an ellipsis: those that follow each other are one.
+# as an ellipsis: those that follow each other are one. The folder of the installed
+# manual is left out.
 sub texts_of
 {
     my ($call, $helper) = @_;
     my @texts;
-    while ($call =~ /\b$helper(?:_internal)?\(((?:\s*"(?:[^"\\]|\\.)*")+)/g)
+    while ($call =~ /\b$helper(?:_internal)?\(((?:\s*(?:"(?:[^"\\]|\\.)*"|TIMESHARD_MANUAL))+)/g)
     {
         my $text = join '', $1 =~ /"((?:[^"\\]|\\.)*)"/g;
         $text =~ s/%[-.*\d]*(?:ll|z)?[a-z]/\x{2026}/g;

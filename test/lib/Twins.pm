@@ -1,4 +1,4 @@
-# What the tests of doc/twins.md share: two servers that are configured alike, a
+# What the tests of doc/duplicate-node-ids.md share: two servers that are configured alike, a
 # third one that compares them, and the page's steps there up to that.
 package Twins;
 
@@ -25,7 +25,7 @@ sub start_twins
     $hub = new_cluster('hub', derived => 1, create => 0, conf => 'autovacuum = off');
     $hub->safe_psql('postgres', "CREATE DATABASE $_") for 'fleet', 'collected';
     $hub->safe_psql('postgres', 'ALTER DATABASE fleet SET client_min_messages = error'); # it warns of its number
-    $steps = PageSteps->new('twins.md', $hub, 'fleet');
+    $steps = PageSteps->new('duplicate-node-ids.md', $hub, 'fleet');
     $steps->run('addresses', sub {
         for my $n (1, 2)
         {

@@ -16,7 +16,7 @@ need build-essential g++
 need debhelper dh
 need postgresql-server-dev-all dh_pgxs_test
 if [ -n "$missing" ]; then
-  echo "Please have this run: apt-get install -y$missing postgresql-all" >&2
+  echo "Please run: apt-get install -y$missing postgresql-all" >&2
   exit 1
 fi
 

@@ -14,14 +14,14 @@ version_of() { sed -n 's/^   "version": *"\([^"]*\)".*/\1/p'; }
 
 # Where git refuses (a checkout of another owner), these would be the files as they lie here.
 if [ -e .git ] && ! git rev-parse --verify --quiet HEAD >/dev/null; then
-  echo 'This is a git checkout, but git does not give its last commit:' >&2
+  echo 'This is a git checkout, but git cannot read its last commit:' >&2
   git log -1 >&2 || :
   exit 1
 fi
 
 # A folder that came out of an archive may lie in the checkout of something else.
 if top=$(git rev-parse --show-toplevel 2>/dev/null) && [ "$top" -ef . ]; then
-  [ -z "$(git status --porcelain)" ] || echo 'The sources are those of the last commit: changes since then are not in it.' >&2
+  [ -z "$(git status --porcelain)" ] || echo 'The archive has the sources of the last commit, without later changes.' >&2
   version=$(git show HEAD:META.json | version_of)
   take() { git archive HEAD; }
 else

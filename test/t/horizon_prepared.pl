@@ -135,7 +135,7 @@ sub refuses_until
         my ($when) = @_;
         my $xid = $node->safe_psql('postgres', 'SELECT transaction FROM pg_prepared_xacts ORDER BY prepared LIMIT 1');
         fails_with($node, 'SELECT timeshard_horizon()',
-            qr/ERROR:  55000: a transaction is open that was prepared before the server's start or promotion\nDETAIL:  Transaction $xid may have taken IDs .*\nHINT:  Find it in pg_prepared_xacts, and commit it or roll it back\. See "What holds it back" in doc\/event-streams\.md\.\n/,
+            qr/ERROR:  55000: a transaction is open that was prepared before the server's start or promotion\nDETAIL:  Transaction $xid may have taken IDs .*\nHINT:  Find it in pg_prepared_xacts, and commit it or roll it back\. See "What holds it back" in \S*\/doc\/event-streams\.md\.\n/,
             "$name, $when");
         is(stats($node, 'horizon_lag IS NULL, horizon_holder IS NULL'), 't|t', "$name, $when: the lag is unknown");
     };

@@ -1,5 +1,7 @@
 # .github/CONTRIBUTING.md is true: its links, paths and commands exist, and the lines
-# that its example changes stand in their files, once.
+# that its example changes stand in their files, once. The workflow runs `make test` on
+# the versions that the README names; the templates parse; no address is made up. The
+# README stays short, and the manual's index leads to every page.
 use strict;
 use warnings FATAL => 'all';
 
@@ -8,6 +10,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 
 use Manual qw(read_text blocks_of broken_links);
+use ManualParsers qw(parser_for);
 use Test::More;
 
 my $root = File::Spec->rel2abs("$FindBin::RealBin/../..");
@@ -48,5 +51,22 @@ for my $diff (map { $_->{text} } grep { $_->{lang} eq 'diff' } @blocks)
     my $times = () = read_text("$root/$file") =~ /^\Q$old\E/gm;
     is($times, 1, "the example's lines stand in $file, once");
 }
+
+is(join("\n", broken_links("$root/SECURITY.md")), '', 'links of SECURITY.md');
+my @yaml = glob "$root/.github/{ISSUE_TEMPLATE,workflows}/*.yml";
+cmp_ok(scalar @yaml, '>=', 3, 'there are templates and a workflow');
+is(join("\n", parser_for('yaml')->(read_text($_))), '', "$_ parses") for @yaml;
+unlike(read_text($_), qr{\w@[\w-]+\.\w|https?://}, "$_ has no address") for "$root/SECURITY.md", @yaml;
+
+my $workflow = read_text("$root/.github/workflows/test.yml");
+my ($tested) = read_text("$root/README.md") =~ /^\*\*Tested on\*\* PostgreSQL ([\d, and]+), on Debian/m;
+is(join(' ', $workflow =~ /\bpostgresql: (\d+)/g), join(' ', $tested =~ /\d+/g), 'the workflow tests what the README names');
+like($workflow, qr/^ +run: make test$/m, 'by make test');
+
+my $lines = () = read_text("$root/README.md") =~ /\n/g;
+cmp_ok($lines, '<=', 220, 'lines of the README');
+my $index = read_text("$root/doc/README.md");
+is(join(' ', grep { $index !~ /\]\(\Q$_\E\)/ } grep { $_ ne 'README.md' } map { m{([^/]+)$} } glob "$root/doc/*.md"), '',
+    'every page is in the index');
 
 done_testing();

@@ -9,7 +9,7 @@ use File::Spec;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 
-use Manual qw(read_text anchors_of);
+use Manual qw(read_text anchors_of broken_links);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SourceErrors qw(errors_of sections_in message_pattern);
@@ -93,7 +93,7 @@ my %anchor;
 for my $page (glob("$root/doc/*.md"), "$root/README.md")
 {
     my ($name) = $page =~ m{([^/]+)$};
-    $name = "../$name" if $name eq 'README.md';
+    $name = "../$name" if $page eq "$root/README.md";
     $anchor{"$name#$_"} = 1 for keys %{ anchors_of(read_text($page)) };
 }
 my ($table) = read_text("$root/doc/limits.md") =~ /^\| message \|.*\n\|[- |]+\n((?:\|.*\n)+)/m;
@@ -134,6 +134,16 @@ my @errors = errors_of($root);
 cmp_ok(scalar @errors, '>', 25, 'errors are in the sources');
 cmp_ok(scalar(grep { map { sections_in($_) } @{ $_->{hints} } } @errors), '>=', 8, 'hints name sections');
 no_complaints('errors and their hints', map { error_complaints($_) } @errors);
+
+# A hint names a page by where `make install` has put it, from which its links go on.
+my (undef, undef, $warning) = $node->psql('postgres', "CREATE EXTENSION IF NOT EXISTS timeshard;
+    BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT timeshard_horizon(); COMMIT");
+my ($named) = $warning =~ /HINT:  .* in (\S+\.md)\./;
+chomp(my $documents = `pg_config --docdir`);
+is($named, "$documents/timeshard/doc/event-streams.md", 'a hint names the installed page');
+no_complaints("$_, as installed", grep { !m{\.github/|LICENSE|\.\./test/} } broken_links($_))
+  for grep { -e or fail("$_ is installed") } "$documents/timeshard/README.md", $named;
+is(join(' ', grep { !-e "$documents/timeshard/doc/$_" } map { m{([^/]+)$} } glob "$root/doc/*.md"), '', 'every page is installed');
 
 $node->stop;
 done_testing();

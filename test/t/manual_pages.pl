@@ -21,7 +21,14 @@ use Timeshard;
 
 my $root = File::Spec->rel2abs("$FindBin::Bin/../..");
 my @pages = ("$root/README.md", sort glob "$root/doc/*.md");
-my %page = map { basename($_) => read_text($_) } @pages;
+my %page = map { name_of($_) => read_text($_) } @pages;
+
+# There are two READMEs.
+sub name_of
+{
+    my ($path) = @_;
+    return $path eq "$root/doc/README.md" ? 'doc/README.md' : basename($path);
+}
 
 # As the README says of its outputs. The locale is one that is not "C", in
 # which a plain index would serve every prefix search. Autovacuum would change
@@ -93,7 +100,7 @@ sub no_complaints
 
 for my $path (@pages)
 {
-    my $name = basename($path);
+    my $name = name_of($path);
     (my $database = "page_$name") =~ s/\W/_/g;
     my ($complaints, $update) = check_blocks($page{$name}, lc $database);
     if ($ENV{MANUAL_UPDATE} && %$update)

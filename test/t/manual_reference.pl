@@ -1,4 +1,4 @@
-# doc/reference.md is what the catalog, the settings and the sources say.
+# doc/reference.md is what the catalog and the settings say.
 #
 # With REFERENCE_UPDATE=1 the page is written instead.
 
@@ -19,7 +19,7 @@ use Timeshard;
 my $root = File::Spec->rel2abs("$FindBin::RealBin/../..");
 my $file = "$root/doc/reference.md";
 my $node = new_cluster('reference');
-my $page = reference_page($node, $root);
+my $page = reference_page($node);
 
 if ($ENV{REFERENCE_UPDATE})
 {
@@ -42,7 +42,7 @@ sub difference
     }
     return '';
 }
-is(difference(-e $file ? read_text($file) : '', $page), '', 'the page is what the server and the sources say') or
+is(difference(-e $file ? read_text($file) : '', $page), '', 'the page is what the server says') or
   diag('make reference writes it anew');
 
 # Nothing is left out.

@@ -19,8 +19,8 @@ my $probe = compile_preload('one_address');
 # The address, and the number that it gives; none if that is not defined.
 my @cases = ([ '192.168.1.42', 298 ], [ '172.17.0.2', 2 ], [ '169.254.3.4', undef ], [ '', undef ]);
 
-my $alike = qr/Another server can derive the same number from its own address, as every other on this machine does, and the two would issue the same IDs\./;
-my $docker = qr/ Its address is in 172\.17\.0\.0\/16, Docker's default bridge: every host has that network, and gives out the same addresses in it\./;
+my $alike = qr/Every other server on this machine derives the same number, and servers elsewhere can\. Two servers with one number issue the same IDs\./;
+my $docker = qr/ The address is in 172\.17\.0\.0\/16, Docker's default bridge, a network that every host has, with the same addresses\./;
 my $no_number = qr/No node ID is configured, and the machine has no address to derive one from: loopback and link-local addresses do not tell machines apart\.
 HINT:  Choose a number that no other server has, such as 1, put "timeshard\.node_id = 1" into the server's configuration, and restart it\./;
 
@@ -31,7 +31,7 @@ sub warning_of
     my $detail = $address =~ /^172/ ? qr/$alike$docker/ : $alike;
     return qr/WARNING:  timeshard's node ID $number is derived from the machine's address
 DETAIL:  $detail
-HINT:  If no other server has the number $number, put "timeshard\.node_id = $number" into the server's configuration, else another number, and restart it\./;
+HINT:  If no other server has the number $number, put "timeshard\.node_id = $number" into the server's configuration, otherwise another number\. Restart the server\./;
 }
 
 # Runs it as a role without rights, and returns what psql prints beside the answer.

@@ -112,7 +112,7 @@ is("$bits $previous", "10 $epoch", "$name: the layout of before is remembered");
 cmp_ok($since, '>', $greatest, "$name: from which ID on: above all of before");
 cmp_ok(($since >> 22) + 500, '<', $moved->{least} >> 22, "$name: and by the floor, well below those after, which came later");
 my $log = new_log();
-is(scalar(() = $log =~ /LOG: +timeshard's layout has changed from 41-10-12, epoch $epoch, to 41-10-12, epoch $earlier\n.*DETAIL: +The new one holds from ID $since on/g),
+is(scalar(() = $log =~ /LOG: +timeshard's layout has changed from 41-10-12, epoch $epoch, to 41-10-12, epoch $earlier\n.*DETAIL: +The new layout applies from ID $since on/g),
     1, "$name: logged once");
 parse_to($first, \@old, 10, $epoch, 5, "$name, IDs of before");
 parse_to($moved, [ $sets[-1] ], 10, $earlier, 5, "$name, IDs after");

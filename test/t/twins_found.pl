@@ -1,4 +1,4 @@
-# doc/twins.md on servers that are configured alike: found from a comparison of
+# doc/duplicate-node-ids.md on servers that are configured alike: found from a comparison of
 # timeshard_config() over a list of servers (down, mute, standbys and strangers among
 # them), also by a role that is no superuser. And whether two configurations can meet,
 # by what the query says and by the IDs that two servers really make, on clocks that

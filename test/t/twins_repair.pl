@@ -1,4 +1,4 @@
-# doc/twins.md, when two servers that are configured alike have made the same ID: found
+# doc/duplicate-node-ids.md, when two servers that are configured alike have made the same ID: found
 # by a subscriber of both and in their tables, and repaired.
 use strict;
 use warnings FATAL => 'all';
@@ -53,7 +53,7 @@ subtest 'in the data' => sub {
     # Of the rows made up; of five and five in turn; of three and four at once.
     is($changes, 19 + 9 + 6, 'to and fro');
     # Bounded, as the page says; the rest stays where it is.
-    my ($bound) = read_text("$FindBin::RealBin/../../doc/twins.md") =~ /`(b\.id >= timeshard_lower_bound\([^`]*\))`/;
+    my ($bound) = read_text("$FindBin::RealBin/../../doc/duplicate-node-ids.md") =~ /`(b\.id >= timeshard_lower_bound\([^`]*\))`/;
     my ($bounded) = $steps->text('side-by-side') =~ /(SELECT node.*)/s;
     $bounded =~ s/b\.id >= 0/$bound/;
     is(() = hub("EXPLAIN (VERBOSE) $bounded") =~ /Remote SQL: SELECT id FROM public.orders WHERE \(\(id >= /g, 2, 'the bound is sent to both');

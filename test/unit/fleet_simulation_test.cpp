@@ -1,4 +1,4 @@
-/// The fleet of doc/distributed.md, for a short while: 1,024 servers whose clocks
+/// The fleet of doc/reliability.md, for a short while: 1,024 servers whose clocks
 /// drift, are stepped and are wrong, and which crash. `make fleet` runs it at length.
 
 #include "../fleet/simulation.hpp"
@@ -46,7 +46,7 @@ void ExpectThatAllHolds(const Simulation &simulation, const Plan &plan)
 std::vector<std::pair<std::string, double>> FiguresOfThePage()
 {
     std::vector<std::pair<std::string, double>> figures;
-    for (const auto &row : test::TableOfThePage("the fleet", "distributed.md"))
+    for (const auto &row : test::TableOfThePage("the fleet", "reliability.md"))
         figures.emplace_back(row.at(0), test::Number(row.at(1)));
     return figures;
 }

@@ -27,9 +27,11 @@ for package in packages/postgresql-*-timeshard_*.deb; do
   [ -z "$changed" ] || { echo "not as packaged:"; echo "$changed"; exit 1; }
   library=$(grep '/timeshard\.so$' owned)
   folder=$(dirname "$library")
-  pages=/usr/share/doc/$name
-  for page in README.md $(grep -aoE 'doc/[a-z-]+\.md' "$library" | sort -u) $(cd "$pages" && grep -ohE 'doc/[a-z_-]+\.(md|sql|py)' README.md | sort -u); do
-    [ -f "$pages/$page" ] || { echo "the manual is not there: $page"; exit 1; }
+  pages=$(grep -aoE '/[a-z0-9/._-]+/README\.md' "$library" | sort -u)
+  pages=$(dirname "$pages")
+  for page in $(grep -aoE '/[a-z0-9/._-]+/doc/[a-z-]+\.md' "$library" | sort -u) \
+    $(grep -ohE 'doc/[a-z_-]+\.(md|sql|py)' "$pages/README.md" | sort -u | sed "s,^,$pages/,"); do
+    [ -f "$page" ] || { echo "the manual is not there: $page"; exit 1; }
   done
   bitcode='without bitcode: the server has no JIT'
   if [ -e "$folder/llvmjit.so" ]; then
