@@ -18,7 +18,8 @@ sub said_by_page
 {
     my ($message) = @_;
     like($page, qr/`\Q$message\E`/, "the page: $message");
-    return join '.*', map { quotemeta } split /\x{2026}/, $message;
+    my $pattern = join '.*', map { quotemeta } split /\x{2026}/, $message;
+    return qr/$pattern/;
 }
 
 for my $preload (0, 1)
