@@ -43,7 +43,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: help demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages
-.PHONY: bench bench-generation bench-mark bench-horizon fleet test-citus
+.PHONY: bench bench-generation fleet test-citus
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -71,12 +71,6 @@ bench:
 
 bench-generation:
 	@test/bench/generation.sh
-
-bench-mark:
-	@test/bench/mark.sh
-
-bench-horizon:
-	@test/bench/horizon.sh
 
 fleet:
 	@$(MAKE) --no-print-directory -C $(top)/test/fleet run
@@ -112,8 +106,6 @@ help:
 	@echo 'make deb                the Debian packages, into build/deb'
 	@echo 'make bench              Timeshard beside its rivals: a report with plots (OUT=folder, QUICK=1)'
 	@echo 'make bench-generation   what an ID costs, as ratios'
-	@echo 'make bench-mark         what the durable mark costs, against the release without it'
-	@echo 'make bench-horizon      what the horizon costs, against the release without it'
 
 ifneq ($(PGXS),)
 all:
@@ -129,7 +121,7 @@ $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix 
 $(addprefix $(CURDIR)/,$(ROOMS)):
 	@mkdir -p $@
 else ifeq ($(filter demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages \
-  bench bench-generation bench-mark bench-horizon fleet test-citus help,$(MAKECMDGOALS)),)
+  bench bench-generation fleet test-citus help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

@@ -21,25 +21,48 @@ COMMENT ON COLUMN timeshard_parts.sequence IS 'its place within the millisecond,
 -- Not PARALLEL SAFE: workers would make the IDs below the Gather Merge that puts their
 -- rows in order, so CREATE TABLE AS ... ORDER BY would number rows out of order.
 
+CREATE FUNCTION timeshard_next_ids_support(internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_next_ids_support';
+COMMENT ON FUNCTION timeshard_next_ids_support(internal) IS
+'tells the planner how many rows timeshard_next_ids() returns, and lets COPY insert rows in batches when it leaves a key to a function that makes an ID';
+
 CREATE FUNCTION timeshard_next_id() RETURNS bigint
-LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'timeshard_next_id';
+LANGUAGE C VOLATILE PARALLEL RESTRICTED SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_id';
 COMMENT ON FUNCTION timeshard_next_id() IS
 'a new ID, larger than every ID that this server has returned before; waits or fails where the clock is behind the last ID (timeshard.max_clock_wait)';
 
 CREATE FUNCTION timeshard_next_id_with_prefix(prefix text) RETURNS text
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'timeshard_next_id_with_prefix';
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_id_with_prefix';
 COMMENT ON FUNCTION timeshard_next_id_with_prefix(text) IS
 'a new ID as 19 zero-padded digits behind the prefix, which may be any text; else as timeshard_next_id()';
 
 CREATE FUNCTION timeshard_prefix_at(prefix text, at_position integer) RETURNS text
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'timeshard_prefix_at';
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_prefix_at';
 COMMENT ON FUNCTION timeshard_prefix_at(text, integer) IS
 'a new ID as 19 zero-padded digits with the prefix inserted after at_position of them (0 to 19); else as timeshard_next_id()';
 
-CREATE FUNCTION timeshard_next_ids_support(internal) RETURNS internal
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_next_ids_support';
-COMMENT ON FUNCTION timeshard_next_ids_support(internal) IS
-'tells the planner how many rows timeshard_next_ids() returns';
+-- The stable twins of the functions above, which take their place in the defaults that
+-- COPY FROM evaluates. No SQL can call them: nothing gives a value of type internal.
+
+CREATE FUNCTION timeshard_in_copy_support(internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_in_copy_support';
+COMMENT ON FUNCTION timeshard_in_copy_support(internal) IS
+'keeps the planner from evaluating a call twice for one row of COPY';
+
+CREATE FUNCTION timeshard_next_id_in_copy(internal) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SUPPORT timeshard_in_copy_support AS 'MODULE_PATHNAME', 'timeshard_next_id';
+COMMENT ON FUNCTION timeshard_next_id_in_copy(internal) IS
+'stands for timeshard_next_id() in a default that COPY FROM evaluates';
+
+CREATE FUNCTION timeshard_next_id_with_prefix_in_copy(text, internal) RETURNS text
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SUPPORT timeshard_in_copy_support AS 'MODULE_PATHNAME', 'timeshard_next_id_with_prefix';
+COMMENT ON FUNCTION timeshard_next_id_with_prefix_in_copy(text, internal) IS
+'stands for timeshard_next_id_with_prefix() in a default that COPY FROM evaluates';
+
+CREATE FUNCTION timeshard_prefix_at_in_copy(text, integer, internal) RETURNS text
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SUPPORT timeshard_in_copy_support AS 'MODULE_PATHNAME', 'timeshard_prefix_at';
+COMMENT ON FUNCTION timeshard_prefix_at_in_copy(text, integer, internal) IS
+'stands for timeshard_prefix_at() in a default that COPY FROM evaluates';
 
 CREATE FUNCTION timeshard_next_ids(count integer) RETURNS SETOF bigint
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SUPPORT timeshard_next_ids_support AS 'MODULE_PATHNAME', 'timeshard_next_ids';

@@ -98,6 +98,16 @@ inline LocalTransactionId LocalNumberOf(const volatile PGPROC &entry)
 }
 #endif
 
+/// True if the current role may execute the function.
+inline bool MayExecute(Oid function)
+{
+#if PG_VERSION_NUM >= 160000 // 16 has one function for the rights on all kinds of objects
+    return object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+#else
+    return pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
 /// A number for a kind of lock. From 19 the name goes with it, for every session.
 inline int NewLockTranche(const char *name)
 {

@@ -5,6 +5,8 @@
 #include "../server/compat.hpp"
 #include "../server/generation.hpp"
 
+#include "copy.hpp"
+
 namespace timeshard {
 namespace {
 
@@ -82,13 +84,17 @@ Datum timeshard_next_ids(PG_FUNCTION_ARGS)
     SRF_RETURN_NEXT(context, Int64GetDatum(batch->next++));
 }
 
-/// The planner's support function of timeshard_next_ids: how many rows.
+/// The planner's support function of all functions that make IDs: how many rows a batch
+/// gives, and the calls that COPY makes. One for both, because every release has it: a
+/// session that still runs an older library after an update finds it and goes on.
 Datum timeshard_next_ids_support(PG_FUNCTION_ARGS)
 {
     auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
     if (IsA(request, SupportRequestRows) &&
         EstimateRows(reinterpret_cast<SupportRequestRows *>(request)))
         PG_RETURN_POINTER(request);
+    if (IsA(request, SupportRequestSimplify))
+        PG_RETURN_POINTER(SimplifyForCopy(reinterpret_cast<SupportRequestSimplify *>(request)));
     PG_RETURN_POINTER(kNullPointer);
 }
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the benchmarks, behind `set -euo pipefail`: a sandbox, clusters in
-# it on which nothing runs but what is measured, and verdicts.
+# Sourced by the benchmarks, behind `set -euo pipefail`: a sandbox, and clusters in
+# it on which nothing runs but what is measured.
 #
 # Gives what sandbox.sh gives, and the functions below.
 
@@ -50,45 +50,3 @@ sql() {
   shift
   as_user "$bindir/psql" -XAtq -v ON_ERROR_STOP=1 -h "$work/$cluster" -U postgres "$@" postgres
 }
-
-# build_both COMMIT: the library as it is, and as it was there; its server is
-# $base_config's.
-build_both() {
-  say "building both in $work"
-  mkdir "$work/base.src"
-  git -C "$here" archive "$1" | tar -xf - -C "$work/base.src"
-  base_config=$("$here/test/private_server.sh" "$work/base.server" "${PG_CONFIG:-pg_config}")
-  [ "$(id -u)" -ne 0 ] || chown -R "$user" "$work"
-  build "$work/src" "$pg_config"
-  build "$work/base.src" "$base_config"
-}
-
-# scan CLUSTER: ms of a scan of a million calls: the least of three in one session,
-# after one that warms it. What disturbs a scan is not what is measured.
-scan() {
-  local i
-  for i in 1 2 3 4; do
-    echo 'EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) SELECT count(timeshard_next_id()) FROM scanned;'
-  done | sql "$1" | sed -n 's/^Execution Time: \([0-9.]*\) ms/\1/p' | tail -n 3 | sort -n | head -n 1
-}
-
-# paired_scans WITHOUT WITH ROUNDS: scans of both clusters in turn, for
-# ratio_of_pairs: median, least and greatest of with / without.
-paired_scans() {
-  local cluster round with without
-  for cluster in "$1" "$2"; do
-    sql "$cluster" -c 'CREATE TABLE scanned AS SELECT 1 AS x FROM generate_series(1, 1000000)' -c 'VACUUM (FREEZE, ANALYZE) scanned'
-  done
-  for ((round = 1; round <= $3; round++)); do
-    say "scan $round of $3"
-    if ((round % 2)); then with=$(scan "$2") without=$(scan "$1"); else without=$(scan "$1") with=$(scan "$2"); fi
-    awk -v w="$with" -v b="$without" 'BEGIN { printf "%.4f\n", w / b }' >>"$work/ratios"
-  done
-}
-ratio_of_pairs() {
-  sort -n "$work/ratios" |
-    awk '{ v[NR] = $1 } END { printf "%.3f %.3f %.3f\n", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2, v[1], v[NR] }'
-}
-
-# judge CONDITION: met or MISSED
-judge() { awk "BEGIN { exit !($1) }" && echo met || echo MISSED; }

@@ -61,6 +61,9 @@ def targets(run):
                              if not kind.startswith('timeshard') and run.rounds('copy_key', 'ms', kind)))
     judge('`COPY` with the key in the file: time / the fastest other of its round; within what rounds differ by',
           fastest if run.rounds('copy_key', 'ms', 'bigserial') else {}, '≤', 1.05)
+    for measure, what, target in (('ms', 'time', 0.90), ('wal', 'WAL', 1)):
+        judge(f'`COPY` with the key left to its default: {what} / that of `bigserial`',
+              ratio(bulk('copy_default', measure, 'timeshard'), bulk('copy_default', measure, 'bigserial')), '≤', target)
     broken = run.about('broken')
     if run.has('calls') or run.has('sessions'):
         result.append(('P3: no ID of the speed runs was ahead of the clock', 'broken' if broken else 'held', '', '',

@@ -105,7 +105,7 @@ sub functions
         my ($name, $arguments, $result, $comment, $volatility, $strict, $parallel, $public, $for_planner, $columns) = @$row;
         if ($for_planner eq 't')
         {
-            $internal .= wrapped("- `$name(internal)`: " . prose($comment), '  ') . "\n";
+            $internal .= wrapped("- `$name($arguments)`: " . prose($comment), '  ') . "\n";
             next;
         }
         $arguments = join ', ', grep { !/^OUT / } split /, /, $arguments;

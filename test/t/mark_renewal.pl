@@ -71,8 +71,23 @@ ok(eventually(sub { stat_of($node, "reserved_until > '$end'") eq 't' }), 'the ne
 my $worker = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'timeshard'");
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($worker, 10000)");
 cmp_ok(longest_call($session, 3), '<', 1, 'without a worker, sessions extend the reservation');
-ok(eventually(sub { $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'timeshard'") eq 1 }),
-    'a new worker is started');
+
+# A session holds the lock through such a sync. The new worker waits for it, and ends at
+# once when it is told to.
+my $holder = TimeshardSession->new($node);
+shim($node, 'stop fdatasync before');
+$holder->send("$next, pg_sleep(0.05) FROM generate_series(1, 100)");
+my $stopped = stopped_pid($node);
+is($stopped, $holder->pid, 'a session stands in a sync of the mark');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'timeshard'"), 'a new worker is started');
+$worker = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'timeshard'");
+$session->send($next);
+$session->await_wait;    # and has woken the worker
+is($node->safe_psql('postgres', "SELECT pg_terminate_backend($worker, 5000)"), 't', 'the worker ends while it waits for the lock');
+resume($stopped);
+is(($holder->receive)[1], '', 'the session goes on');
+like(($session->receive)[0], qr/^\d+$/, 'and so do IDs');
+$holder->finish;
 
 # Slow syncs: the window follows them, and the next run waits for what was reserved.
 shim($node, 'slow fdatasync 1500');

@@ -198,4 +198,26 @@ $node->safe_psql('postgres', $next);
 is(sprintf('%o', (stat mark_path($node))[2] & 07777), '640', 'the mode of the file where the group may read');
 $node->stop;
 
+# A run that is cut off between a write and its sync leaves a record that may be on no
+# disk. The next start commits it, once, also if it is refused again and again.
+$node = fault_cluster('cut', clock => 1);
+$node->safe_psql('postgres', $next);
+$path = mark_path($node);
+await_renewal();
+shim($node, 'kill fdatasync@mark before');
+$node->psql('postgres', $next);
+await_ready($node);
+$node->stop('immediate');
+my @left = mark_slots(mark_bytes($node));
+isnt($left[0]{generation}, $left[1]{generation}, 'cut off: one slot alone has the last record');
+shim($node, 'log');
+set_clock($node, '-1h');
+start_with_env($node);
+shim_log_clear($node);
+$session = TimeshardSession->new($node);
+like(($session->ask($next))[1], qr/^ERROR:  55000: clock is 3[56]\d\d\.\d+ s behind what earlier runs of this server reserved/, 'cut off: the start is refused') for 1 .. 40;
+is(syncs(), 1, 'cut off: 40 refused calls sync the mark once');
+$session->finish;
+$node->stop;
+
 done_testing();
