@@ -1,10 +1,10 @@
--- A whole outbox, its consumer and its projection: doc/event-streams.md. On a server with Timeshard installed:
+-- A complete outbox with its consumer and projection, as in doc/event-streams.md. On a server with Timeshard installed:
 --
 --     psql -v ON_ERROR_STOP=1 -f doc/event-streams.sql
 --
--- All is made in the schema timeshard_streams, which is dropped first and left for you to look at, and for
--- event_consumer.py to work with: DROP SCHEMA timeshard_streams CASCADE removes it. The other session is opened by
--- dblink, which takes a superuser where connections need no password.
+-- Everything is created in the schema timeshard_streams, which is dropped first, and left for you and for
+-- event_consumer.py. DROP SCHEMA timeshard_streams CASCADE removes it. dblink opens the second session; it needs a
+-- superuser if connections need no password.
 
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS timeshard;
@@ -80,14 +80,14 @@ END $$;
 
 -- A transaction that writes
 -- -------------------------
-\echo 'What happened and the event, in one transaction:'
+\echo 'A payment and its event, in one transaction:'
 
 BEGIN;
 INSERT INTO payments (account, amount) VALUES (1, 20);
 INSERT INTO outbox   (account, amount) VALUES (1, 20);
 COMMIT;
 
--- The millisecond in progress is above the horizon. A worker comes again; here, it waits for the next one.
+-- The current millisecond is above the horizon. A real worker polls again; this script waits for the next one.
 SELECT pg_sleep(0.002) \g /dev/null
 SELECT project_balances() AS events;
 SELECT account, total FROM balances ORDER BY account;
@@ -104,11 +104,11 @@ SELECT dblink_exec('other', 'BEGIN') \g /dev/null
 SELECT dblink_exec('other', 'INSERT INTO outbox (account, amount) VALUES (2, 300)') \g /dev/null
 INSERT INTO outbox (account, amount) VALUES (2, 4000);
 
-\echo 'Who goes by the last ID sees the later event, and goes past the earlier one for good:'
+\echo 'A consumer that remembers the last ID sees the later event, and will never see the earlier one:'
 SELECT max(id) AS last_seen FROM outbox \gset
 SELECT amount FROM outbox ORDER BY id;
 
-\echo 'The worker waits, and it can be told for whom:'
+\echo 'The worker waits, and timeshard_stats() shows for which session:'
 SELECT pg_sleep(0.002) \g /dev/null
 SELECT project_balances() AS events;
 SELECT a.state, a.query FROM timeshard_stats() AS s JOIN pg_stat_activity AS a ON a.pid = s.horizon_holder;
@@ -131,5 +131,5 @@ SELECT pg_sleep(0.002) \g /dev/null
 SELECT project_balances(400) AS first, project_balances(400) AS second, project_balances(400) AS third;
 SELECT account, total FROM balances ORDER BY account;
 
--- A worker of this kind is called again and again: by a client that LISTENs (event_consumer.py does all of it), by
--- \watch, or by a scheduler.
+-- Call such a worker again and again: from a client that LISTENs (see event_consumer.py), with \watch, or from a
+-- scheduler.

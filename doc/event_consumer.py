@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
-"""Consumes the outbox of event-streams.sql, and loses nothing.
+"""Consumes the outbox of event-streams.sql without losing an event.
 
-Reads the events below timeshard_horizon() in the order of their IDs, adds them
-up in the table balances, and keeps its cursor in the table consumers: all in
-one transaction, so each event counts exactly once. Sleeps until NOTIFY tells of
-new events.
+Reads the events below timeshard_horizon() in ID order, adds them up in the table
+balances, and keeps its cursor in the table consumers, all in one transaction: so
+each event counts exactly once. NOTIFY wakes it when there are new events.
 
-Says so and tries again where that can help: the connection is lost, the session
-is read-only, the horizon is refused. Says so and ends, with 1, where it cannot: a
-table, a right or the cursor's row is missing. Ends with 0 on SIGTERM or SIGINT,
-after the transaction that it is in, or without it if it takes long.
+If the connection is lost, the session is read-only or the horizon is refused, it
+prints one line and retries. If a table, a right or the cursor's row is missing, it
+prints one line and exits with 1. On SIGTERM or SIGINT it exits with 0 after the
+current transaction, or rolls it back if that takes long.
 
-Needs psycopg2 (Debian: python3-psycopg2). The connection is libpq's: PGHOST,
-PGDATABASE and so on, or --dsn. event-streams.sql makes the tables.
+Needs psycopg2 (Debian: python3-psycopg2). It connects like any libpq client: by
+PGHOST, PGDATABASE and so on, or --dsn. event-streams.sql creates the tables.
 
     psql -v ON_ERROR_STOP=1 -f doc/event-streams.sql
     python3 doc/event_consumer.py
@@ -30,17 +29,16 @@ import time
 import psycopg2
 from psycopg2 import errors, extensions
 
-# While events wait above the horizon, it is asked again after so many seconds,
-# then twice as many, and so on.
+# Seconds between two looks while events wait above the horizon: doubled each time.
 FIRST_RETRY, LAST_RETRY = 0.005, 1.0
 
-# Between two attempts to connect.
+# Seconds between two attempts to connect: doubled each time.
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
 
-# A transaction that has not ended so long after SIGTERM is given up.
+# Seconds after SIGTERM in which the current transaction may still finish.
 GRACE = 0.5
 
-# Another attempt can help: these, and whatever ends the connection.
+# Errors after which a retry can help, as after a lost connection.
 PASSING = (psycopg2.OperationalError, psycopg2.InterfaceError, errors.ReadOnlySqlTransaction)
 
 
@@ -49,11 +47,11 @@ class NoCursor(Exception):
 
 
 class Stopped(Exception):
-    """The end is asked for, in the middle of something that is harmless to leave."""
+    """A signal came while it was safe to stop."""
 
 
 def handle(cursor, event_id, account, amount):
-    """What an event does: here, a projection. Put yours in its place."""
+    """Applies one event: here, to a projection. Replace it with your own."""
     cursor.execute(
         """INSERT INTO balances (account, total, last_id) VALUES (%s, %s, %s)
            ON CONFLICT (account) DO UPDATE
@@ -62,14 +60,14 @@ def handle(cursor, event_id, account, amount):
 
 
 def take_batch(connection, name, limit):
-    """Handles the next events, at most so many; returns how many there were."""
+    """Handles up to `limit` events and returns how many there were."""
     with connection, connection.cursor() as cursor:
-        # The lock keeps a second process of this name waiting.
+        # The lock makes a second process with this name wait.
         cursor.execute('SELECT next_id FROM consumers WHERE name = %s FOR UPDATE', (name,))
         row = cursor.fetchone()
         if row is None:
-            # Made anew, it would begin at the first event: that is not for a program to decide.
-            raise NoCursor(f'the row of {name!r} in consumers is gone; a new start makes one that begins at 0')
+            # A new row would start at the first event: the operator decides about that.
+            raise NoCursor(f'the row of {name!r} in consumers is gone; the next start creates one at 0')
         (next_id,) = row
         # Ask in one statement, and read in a later one.
         cursor.execute('SELECT timeshard_horizon()')
@@ -89,8 +87,8 @@ def take_batch(connection, name, limit):
 
 
 def events_wait(connection, name):
-    """True if events are committed that the horizon has not passed yet: no NOTIFY
-    will tell when it does."""
+    """True if committed events are still above the horizon. No NOTIFY comes when the
+    horizon passes them."""
     with connection, connection.cursor() as cursor:
         cursor.execute(
             """SELECT EXISTS (SELECT FROM outbox
@@ -99,7 +97,7 @@ def events_wait(connection, name):
 
 
 class Stop:
-    """Becomes true at a signal, and wakes who waits for it."""
+    """Records a signal, and wakes whatever waits."""
 
     def __init__(self):
         self.asked = False
@@ -116,12 +114,12 @@ class Stop:
         self.asked = True
 
     def wait(self, seconds, *others):
-        """Waits for a signal, for input on one of the others, or so long."""
+        """Waits for a signal or for input on one of the others, up to `seconds`."""
         select.select([self.wakes, *others], [], [], seconds)
 
     def wait_for_answer(self, connection):
-        """What psycopg2 calls to wait for the server: it would not hear a signal
-        while a statement waits for a lock. It closes the connection on Stopped."""
+        """psycopg2's wait callback. Without it, a signal would have no effect while a
+        statement waits for a lock. psycopg2 closes the connection on Stopped."""
         while (state := connection.poll()) != extensions.POLL_OK:
             reads = [connection] if state == extensions.POLL_READ else []
             writes = [connection] if state == extensions.POLL_WRITE else []
@@ -134,12 +132,12 @@ class Stop:
 
 
 def connect(dsn, stop):
-    """Connects in a thread, which is left behind at a signal: libpq tries one host
-    after the other, connect_timeout for each, and hears no signal meanwhile."""
+    """Connects in a thread, which a signal abandons: libpq tries one host after the
+    other, up to connect_timeout each, and no signal interrupts it."""
     options = {
         'application_name': 'event_consumer',
         'connect_timeout': os.environ.get('PGCONNECT_TIMEOUT', '10'),
-        # Of several hosts, the one that is the primary now.
+        # With several hosts, choose the primary.
         'target_session_attrs': os.environ.get('PGTARGETSESSIONATTRS', 'read-write'),
         **extensions.parse_dsn(dsn),
     }
@@ -174,16 +172,16 @@ def prepare(connection, arguments):
             """SELECT set_config('search_path',
                    concat_ws(', ', quote_ident(%s), nullif(current_setting('search_path'), '')), false)""",
             (arguments.schema,))
-        # What is given up, or killed, is to wait for no lock any longer, nor hold one.
+        # If this process is killed, its session must not go on waiting for a lock.
         cursor.execute("SET client_connection_check_interval = '1s'")
         cursor.execute('INSERT INTO consumers (name) VALUES (%s) ON CONFLICT DO NOTHING', (arguments.name,))
-        # Before the first look, so that nothing comes between.
+        # Before the first look, so that no event is missed in between.
         cursor.execute('LISTEN outbox')
 
 
 def wait_for_notify(connection, stop, seconds):
-    """Waits for NOTIFY, a signal, or so long. True if NOTIFY came, since the last
-    look at the latest."""
+    """Waits for NOTIFY or a signal, up to `seconds`. True if NOTIFY has come since the
+    last look."""
     end = time.monotonic() + seconds
     while not stop.asked:
         connection.poll()
@@ -195,7 +193,7 @@ def wait_for_notify(connection, stop, seconds):
 
 
 def consume(connection, arguments, stop):
-    """Handles events until the end is asked for."""
+    """Handles events until a signal comes."""
     retry = FIRST_RETRY
     while not stop.asked:
         connection.notifies.clear()
@@ -216,7 +214,7 @@ def consume(connection, arguments, stop):
 
 
 def positive(kind):
-    """What argparse takes for a number above zero."""
+    """An argparse type: a number above zero."""
     def parse(text):
         number = kind(text)
         if not 0 < number < math.inf:
@@ -232,19 +230,19 @@ def sentence_of(error):
     if error.diag.message_detail:
         text += f' ({error.diag.message_detail})'
     if isinstance(error, errors.UndefinedTable):
-        text += '; event-streams.sql makes the tables, --schema says where, and the role needs USAGE of it'
+        text += '; event-streams.sql creates the tables, --schema names their schema, and the role needs USAGE on it'
     return ' '.join(text.split())
 
 
 def main():
     parser = argparse.ArgumentParser(description='Consumes the outbox of event-streams.sql.')
     parser.add_argument('--dsn', default='', help="libpq's connection string; default: the environment")
-    parser.add_argument('--schema', default='timeshard_streams', help='where the tables are')
+    parser.add_argument('--schema', default='timeshard_streams', help='the schema of the tables')
     parser.add_argument('--name', default='balances', help='the name of the cursor')
     parser.add_argument('--batch', type=positive(int), default=500, help='events in one transaction')
     parser.add_argument('--interval', type=positive(float), default=60,
-                        help='seconds after which to look although no NOTIFY came')
-    parser.add_argument('--once', action='store_true', help='end when nothing is left below the horizon')
+                        help='seconds after which to look without a NOTIFY')
+    parser.add_argument('--once', action='store_true', help='exit when nothing is left below the horizon')
     arguments = parser.parse_args()
 
     stop = Stop()
@@ -270,7 +268,7 @@ def main():
                 sys.exit(f'{parser.prog}: {sentence_of(error)}')
             if time.monotonic() - started > LAST_PAUSE:
                 pause = FIRST_PAUSE
-            print(f'again in {pause:g} s: {sentence_of(error)}', file=sys.stderr, flush=True)
+            print(f'retrying in {pause:g} s: {sentence_of(error)}', file=sys.stderr, flush=True)
             stop.wait(pause)
             pause = min(pause * 2, LAST_PAUSE)
         finally:

@@ -1,9 +1,9 @@
--- A table with a partition for each day, kept by pg_partman 4.7 or 5 (Debian's
+-- A table with a partition a day, maintained by pg_partman 4.7 or 5 (Debian's
 -- postgresql-15-partman, postgresql-17-partman and so on). Run it as a superuser:
 --
 --   psql -v ON_ERROR_STOP=1 -f doc/partman.sql
 --
--- doc/time-ranges.md tells what it cannot do.
+-- doc/time-ranges.md lists its limits.
 
 CREATE EXTENSION IF NOT EXISTS timeshard;
 CREATE SCHEMA IF NOT EXISTS partman;
@@ -15,8 +15,8 @@ CREATE TABLE public.metrics (
     value double precision
 ) PARTITION BY RANGE (id);
 
--- To pg_partman the key is a number. A day is its milliseconds, shifted past the
--- 22 bits of node and sequence. From today on, and 30 days ahead.
+-- pg_partman sees the key as a number. A day is its milliseconds, shifted past the
+-- 22 bits of node and sequence. Partitions start today and reach 30 days ahead.
 SELECT partman.create_parent(
     p_parent_table    := 'public.metrics',
     p_control         := 'id',
@@ -26,12 +26,12 @@ SELECT partman.create_parent(
     p_premake         := 30,
     p_start_partition := timeshard_lower_bound(now())::text);
 
--- Keep 90 days; drop what is older.
+-- Keep 90 days and drop older partitions.
 UPDATE partman.part_config
 SET retention = (90 * (86400000::bigint << 22))::text, retention_keep_table = false
 WHERE parent_table = 'public.metrics';
 
--- The names of the partitions are numbers: this tells their times.
+-- Partition names are numbers. This view shows their times.
 CREATE VIEW public.metrics_partitions AS
 SELECT p.partition_tablename AS partition,
        timeshard_time(i.child_start_id) AS since,
@@ -43,5 +43,5 @@ FROM partman.show_partitions('public.metrics') AS p,
 -- Once a day, by cron or pg_partman's background worker:
 CALL partman.run_maintenance_proc();
 
--- Rows that came when there was no partition for them: 0 is as it should be.
+-- Rows in the default partition, for which there was no other: should be 0.
 SELECT * FROM partman.check_default();

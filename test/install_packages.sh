@@ -83,6 +83,8 @@ if [ "$purpose" = test ]; then
   for module in psycopg sqlalchemy alembic django; do
     need python3-$module has_module $module
   done
+  need ruby-activerecord ruby -e 'require "active_record"'
+  need ruby-pg ruby -e 'require "pg"'
   need pgbouncer [ -x /usr/sbin/pgbouncer ]
   need default-jdk-headless has javac
   need npm has npm

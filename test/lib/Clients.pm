@@ -82,17 +82,21 @@ sub shown
     return join '', map { $_->{output} ? $_->{output}{text} : () } snippets($name);
 }
 
-# The rows of the page's table of what the migration tools write: tool => [texts].
+# What the migration tools write for the keys of the page's models: tool => [texts].
+my $of_python = "server_default=sa.text('timeshard_next_id()')";
+my %written_by_tools = (
+    '`alembic revision --autogenerate`' => ["sa.Column('id', sa.BigInteger(), $of_python, nullable=False)"],
+    'Alembic, a `bigserial` key that exists' => [ "op.alter_column('orders', 'id',", "$of_python," ],
+    "Django's `makemigrations`" => ["('id', shop.models.TimeshardField(primary_key=True, serialize=False))"],
+    "Django's `sqlmigrate`" => ['"id" bigint DEFAULT timeshard_next_id() NOT NULL PRIMARY KEY'],
+    '`drizzle-kit generate`' => ['"id" bigint PRIMARY KEY DEFAULT timeshard_next_id() NOT NULL'],
+    'Knex' => ['"id" bigint default timeshard_next_id()'],
+    '`typeorm migration:generate`' => ['"id" bigint NOT NULL DEFAULT timeshard_next_id()'],
+);
+
 sub written_by_tools
 {
-    my ($rows) = read_text($page) =~ /^\| tool \| writes \|\n\|[- |]+\n((?:\|.*\n)+)/m;
-    my %written;
-    for (split /\n/, $rows)
-    {
-        my ($tool, $texts) = /^\| (.+?) \| (.+) \|$/ or die "not a row: $_";
-        $written{$tool} = [ $texts =~ /`([^`]+)`/g ];
-    }
-    return %written;
+    return map { $_ => [ @{ $written_by_tools{$_} } ] } keys %written_by_tools;
 }
 
 sub write_program

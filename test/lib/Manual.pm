@@ -62,7 +62,7 @@ sub blocks_of
 sub has_output
 {
     my ($block) = @_;
-    return ($block->{lang} eq 'sql' && !needs_citus($block)) || ($block->{lang} =~ /^(?:python|js|java|sh)$/ && $block->{info} ne '');
+    return ($block->{lang} eq 'sql' && !needs_citus($block)) || ($block->{lang} =~ /^(?:python|ruby|js|java|sh)$/ && $block->{info} ne '');
 }
 
 # SQL that takes Citus: run by test/citus.sh, by the name behind the word.

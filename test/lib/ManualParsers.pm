@@ -24,6 +24,7 @@ my %parser = (
     diagram => \&diagram_complaints,
     js => \&client_complaints,
     java => \&client_complaints,
+    ruby => \&client_complaints,
 );
 
 sub parser_for

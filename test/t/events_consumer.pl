@@ -81,7 +81,7 @@ sub ends_quietly
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     kill 'TERM', $pid;
     is(exit_of($pid), 0, "$name: SIGTERM ends it");
-    is(join("\n", grep { !/^again in / } split /\n/, said_by($pid)), '', "$name: no line but of its attempts");
+    is(join("\n", grep { !/^retrying in / } split /\n/, said_by($pid)), '', "$name: no line but of its attempts");
     return;
 }
 
@@ -121,8 +121,8 @@ subtest 'a session that becomes read-only' => sub {
     $node->append_conf('postgresql.conf', 'default_transaction_read_only = on');
     reload_and_wait($node);
     my $id = insert_event();
-    ok(await_said($pid, qr/^again in .*read-only transaction/m), 'it says so');
-    ok(await_said($pid, qr/^again in .*session is read-only/m), 'also of a new session');
+    ok(await_said($pid, qr/^retrying in .*read-only transaction/m), 'it says so');
+    ok(await_said($pid, qr/^retrying in .*session is read-only/m), 'also of a new session');
     $node->append_conf('postgresql.conf', 'default_transaction_read_only = off');
     $node->reload;
     ok(await_handled($id), 'and goes on');
@@ -193,12 +193,12 @@ subtest 'its primary is lost, and the standby promoted' => sub {
     my $pid = consumer($both, @patient);
     ok(await_handled(insert_event()), 'it works on the primary, though the standby is named first');
     my $anywhere = consumer($standby->connstr('postgres') . ' target_session_attrs=any', '--name', 'other', @patient);
-    ok(await_said($anywhere, qr/^again in .*read-only transaction/m), 'one that is sent to the standby says why it waits');
+    ok(await_said($anywhere, qr/^retrying in .*read-only transaction/m), 'one that is sent to the standby says why it waits');
     ends_with(consumer($standby->connstr('postgres'), '--once'), 1, sentence('read-only'), 'or ends, if it is to look once');
 
     $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
     $node->stop;
-    ok(await_said($pid, qr/^again in .*read-only/m), 'no server takes writes');
+    ok(await_said($pid, qr/^retrying in .*read-only/m), 'no server takes writes');
     $standby->promote;
     my $id = insert_event($standby);
     ok(await_handled($id, $standby), 'it goes on where the standby is promoted');

@@ -11,6 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
+use Manual qw(read_text blocks_of);
 use Timeshard;
 use TimeshardSession;
 
@@ -84,6 +85,42 @@ subtest 'postgres_fdw keeps a snapshot, dblink does not' => sub {
         is($session->ask_ok($row), 1, "$name: in the next transaction it is");
     }
     $session->finish;
+};
+
+subtest 'tools that send a single query' => sub {
+    my ($single) = grep { ($_->{info} // '') eq 'single-query' } blocks_of(read_text("$FindBin::RealBin/../../doc/event-streams.md"));
+    $node->safe_psql('postgres', "TRUNCATE events;\n$single->{text}");
+    my $one_statement = 'SELECT id FROM events WHERE id > %s AND id < timeshard_horizon() ORDER BY id';
+
+    # A row is committed between the statement's snapshot and its question.
+    $node->safe_psql('postgres', 'CREATE FUNCTION ask_late() RETURNS bigint VOLATILE LANGUAGE plpgsql AS
+        $$BEGIN PERFORM pg_advisory_lock(1); PERFORM pg_sleep(0.01); RETURN timeshard_horizon(); END$$');
+    my ($holder, $reader) = map { TimeshardSession->new($node) } 1 .. 2;
+    $holder->ask_ok('SELECT pg_advisory_lock(1)');
+    $reader->send('SELECT count(*), max(id) < min(h) FROM (SELECT ask_late() AS h OFFSET 0) AS a LEFT JOIN events ON id < h');
+    ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"), 'it has begun');
+    my $id = $holder->ask_ok('INSERT INTO events DEFAULT VALUES RETURNING id');
+    $holder->ask_ok('SELECT pg_advisory_unlock(1)');
+    is(($reader->receive)[0], '1|', 'one statement: the row is below the answer, and not seen');
+    is($reader->ask_ok('SELECT id FROM settled'), $id, 'the view shows it');
+
+    # Beside writers, polled by what the tool has read last.
+    my $script = $node->basedir . '/events.pgbench';
+    append_to_file($script, "BEGIN;\nINSERT INTO events DEFAULT VALUES;\nSELECT pg_sleep(0.003 * random());\nCOMMIT;\n");
+    my $writers = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-t', 250, '-f', $script, '-h', $host, '-p', $port, 'postgres' ],
+        '>', \my $out, '2>', \my $err);
+    my %read = map { $_ => [0] } qw(statement function view);
+    my %query = (statement => $one_statement, function => 'SELECT id FROM settled_events(%s, 50) ORDER BY id',
+        view => 'SELECT id FROM settled WHERE id > %s ORDER BY id');
+    my $poll = sub { push @{ $read{$_} }, split /\n/, ($reader->ask(sprintf $query{$_}, $read{$_}[-1]))[0] for keys %query };
+    $poll->() while eval { $writers->pump_nb; $writers->pumpable };
+    ok($writers->finish, 'the writers end') or diag($err);
+    usleep(5000);
+    $poll->() for 1 .. 50;
+    my $all = $node->safe_psql('postgres', 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM events');
+    is(join(' ', @{ $read{$_} }[ 1 .. $#{ $read{$_} } ]), $all, "the $_: every row once, in order") for qw(function view);
+    note('one statement: ' . (2001 - $#{ $read{statement} }) . ' of 2001 rows lost');
+    $_->finish for $holder, $reader;
 };
 
 subtest 'an ID that is used after a COMMIT' => sub {
