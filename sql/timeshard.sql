@@ -305,14 +305,25 @@ DECLARE
     many CONSTANT integer := 100; -- so many values that cannot be IDs are no mistakes
     found record;
     source text;
+    key text;
     ahead integer;
     noted text[] := '{}';
 BEGIN
     FOR found IN
-        WITH RECURSIVE bigints AS (
-            SELECT 'int8'::regtype::oid AS type
+        WITH RECURSIVE bases AS (
+            -- bigint and the types of keys, with the parts that all of them have
+            SELECT t.oid AS base, t.oid::regtype AS name, t.typsend AS send, quote_ident(n.nspname) AS operators,
+                coalesce(i.proargnames[1], '') AS prefix,
+                has_schema_privilege(t.typnamespace, 'USAGE') AND has_schema_privilege(n.oid, 'USAGE') AS usable
+            FROM pg_type AS t
+            JOIN pg_proc AS i ON i.oid = t.typinput
+            JOIN pg_language AS l ON l.oid = i.prolang
+            JOIN pg_namespace AS n ON n.oid = i.pronamespace
+            WHERE t.oid = 'int8'::regtype OR i.prosrc = 'timeshard_key_in' AND l.lanname = 'c'
+        ), ids AS (
+            SELECT base, base AS type FROM bases
             UNION ALL
-            SELECT t.oid FROM bigints AS b JOIN pg_type AS t ON t.typbasetype = b.type AND t.typtype = 'd'
+            SELECT b.base, t.oid FROM ids AS b JOIN pg_type AS t ON t.typbasetype = b.type AND t.typtype = 'd'
         ), makers AS (
             SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid = maker
         ), keys AS (
@@ -329,21 +340,22 @@ BEGIN
             FROM makers AS m JOIN pg_attribute AS a ON a.atttypid = m.objid
             WHERE m.classid = 'pg_type'::regclass AND NOT a.attisdropped
         ), columns AS (
-            SELECT c.oid, c.relname, c.relnamespace, c.relkind, c.relispartition, a.attname, a.attnum
+            SELECT c.oid, c.relname, c.relnamespace, c.relkind, c.relispartition, a.attname, a.attnum, b.base
             FROM keys AS k
             JOIN pg_class AS c ON c.oid = k.relid AND c.relkind IN ('r', 'p')
             JOIN pg_attribute AS a ON a.attrelid = k.relid AND a.attnum = k.attnum
-            JOIN bigints AS b ON b.type = a.atttypid
+            JOIN ids AS b ON b.type = a.atttypid
         )
-        SELECT n.nspname, c.relname, c.oid, c.relkind, c.attname,
+        SELECT n.nspname, c.relname, c.oid, c.relkind, c.attname, b.name, b.send, b.operators, b.prefix,
             CASE
                 WHEN pg_is_other_temp_schema(n.oid) THEN 'not read: a temporary table of another session'
-                WHEN NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
+                WHEN NOT (b.usable AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
                     THEN 'not read: permission denied'
                 WHEN row_security_active(c.oid) THEN 'not read: row-level security hides rows'
             END AS obstacle
         FROM columns AS c
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN bases AS b USING (base)
         WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
         -- A partitioned table stands for its partitions.
         AND NOT (c.relispartition AND EXISTS (
@@ -367,10 +379,17 @@ BEGIN
                     MESSAGE = format('table "%s" was replaced while it was read', found.relname),
                     HINT = 'Call timeshard_largest_ids() again.';
             END IF;
-            EXECUTE format('SELECT %1$I FROM %2$s WHERE %1$I >= 0 AND %1$I <= $1 ORDER BY %1$I DESC LIMIT 1', key_column, source)
-                INTO largest USING latest;
-            EXECUTE format('SELECT count(*) FROM (SELECT FROM %2$s WHERE %1$I > $1 ORDER BY %1$I LIMIT $2) AS s', key_column, source)
-                INTO ahead USING latest, many;
+            -- By what a superuser owns, with exactly its arguments: the owner of a type of keys can
+            -- replace its casts, and plant operators on a domain, which would run as the caller.
+            key := format('CAST(%I AS %s)', key_column, found.name);
+            EXECUTE format('SELECT (''x'' || encode(%1$s(%2$s), ''hex''))::bit(64)::int8 FROM %3$s
+                    WHERE %2$s OPERATOR(%4$s.>=) %5$L::%6$s AND %2$s OPERATOR(%4$s.<=) %7$L::%6$s ORDER BY %2$s DESC LIMIT 1',
+                    found.send, key, source, found.operators, found.prefix || lpad('0', 19, '0'), found.name,
+                    found.prefix || lpad(latest::text, 19, '0'))
+                INTO largest;
+            EXECUTE format('SELECT count(*) FROM (SELECT FROM %2$s WHERE %1$s OPERATOR(%3$s.>) %4$L::%5$s ORDER BY %1$s LIMIT %6$s) AS s',
+                    key, source, found.operators, found.prefix || lpad(latest::text, 19, '0'), found.name, many)
+                INTO ahead;
             IF ahead = many AND largest > present THEN
                 largest := NULL;
                 note := format('not counted: %s or more values are over a day ahead of the clock, so these are not IDs of this layout', many);
@@ -414,7 +433,7 @@ BEGIN ATOMIC
         'timeshard_next_id()'::pg_catalog.regprocedure) AS l;
 END;
 COMMENT ON FUNCTION timeshard_largest_ids() IS
-'the largest ID, and its time, in each bigint column, or domain over bigint, of this database that leads a unique index or has timeshard_next_id() as its default;
+'the largest ID, and its time, in each column of this database of the type bigint, of a type of keys or a domain over one that leads a unique index or has timeshard_next_id() as its default;
 their maximum is what timeshard_raise_floor() takes after a restore;
 values below 0 and over a day ahead of the clock are left out;
 a note, and a warning, where a table cannot be read or values ahead of the clock are left out';

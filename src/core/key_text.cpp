@@ -82,7 +82,7 @@ bool ParseKey(std::string_view text, std::string_view prefix, std::int64_t *key)
     if (negative)
         text.remove_prefix(1);
 
-    std::uint64_t value;
+    std::uint64_t value = 0;
     if (!ParseValue(text, kLargest + negative, &value) || (negative && value == 0))
         return false;
     *key = static_cast<std::int64_t>(negative ? -value : value);
