@@ -78,8 +78,8 @@ Oid DefineEach(const char *sql, Oid schema)
     foreach (cell, raw_parser(sql, RAW_PARSE_DEFAULT)) {
         Node *statement = lfirst_node(RawStmt, cell)->stmt;
         const ObjectAddress object = Define(StateFor(sql), statement);
-        CheckSchema(object, schema);
         CommandCounterIncrement();
+        CheckSchema(object, schema);
         if (IsA(statement, CommentStmt))
             continue;
         if (object.classId == TypeRelationId)
