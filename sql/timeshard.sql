@@ -305,21 +305,17 @@ DECLARE
     many CONSTANT integer := 100; -- so many values that cannot be IDs are no mistakes
     found record;
     source text;
-    key text;
     ahead integer;
     noted text[] := '{}';
 BEGIN
     FOR found IN
         WITH RECURSIVE bases AS (
-            -- bigint and the types of keys, with the parts that all of them have
-            SELECT t.oid AS base, t.oid::regtype AS name, t.typsend AS send, quote_ident(n.nspname) AS operators,
-                coalesce(i.proargnames[1], '') AS prefix,
-                has_schema_privilege(t.typnamespace, 'USAGE') AND has_schema_privilege(n.oid, 'USAGE') AS usable
+            SELECT 'int8'::regtype::oid AS base, NULL::regproc AS send, true AS usable
+            UNION ALL
+            SELECT t.oid, t.typsend, has_schema_privilege(t.typnamespace, 'USAGE') AND has_schema_privilege(i.pronamespace, 'USAGE')
             FROM pg_type AS t
-            JOIN pg_proc AS i ON i.oid = t.typinput
-            JOIN pg_language AS l ON l.oid = i.prolang
-            JOIN pg_namespace AS n ON n.oid = i.pronamespace
-            WHERE t.oid = 'int8'::regtype OR i.prosrc = 'timeshard_key_in' AND l.lanname = 'c'
+            JOIN pg_proc AS i ON i.oid = t.typinput AND i.prosrc = 'timeshard_key_in'
+            JOIN pg_language AS l ON l.oid = i.prolang AND l.lanname = 'c'
         ), ids AS (
             SELECT base, base AS type FROM bases
             UNION ALL
@@ -346,7 +342,7 @@ BEGIN
             JOIN pg_attribute AS a ON a.attrelid = k.relid AND a.attnum = k.attnum
             JOIN ids AS b ON b.type = a.atttypid
         )
-        SELECT n.nspname, c.relname, c.oid, c.relkind, c.attname, b.name, b.send, b.operators, b.prefix,
+        SELECT n.nspname, c.relname, c.oid, c.relkind, c.attname, b.base::regtype, b.send,
             CASE
                 WHEN pg_is_other_temp_schema(n.oid) THEN 'not read: a temporary table of another session'
                 WHEN NOT (b.usable AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
@@ -355,7 +351,7 @@ BEGIN
             END AS obstacle
         FROM columns AS c
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        JOIN bases AS b USING (base)
+        JOIN bases AS b ON b.base = c.base
         WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
         -- A partitioned table stands for its partitions.
         AND NOT (c.relispartition AND EXISTS (
@@ -379,17 +375,19 @@ BEGIN
                     MESSAGE = format('table "%s" was replaced while it was read', found.relname),
                     HINT = 'Call timeshard_largest_ids() again.';
             END IF;
-            -- By what a superuser owns, with exactly its arguments: the owner of a type of keys can
-            -- replace its casts, and plant operators on a domain, which would run as the caller.
-            key := format('CAST(%I AS %s)', key_column, found.name);
-            EXECUTE format('SELECT (''x'' || encode(%1$s(%2$s), ''hex''))::bit(64)::int8 FROM %3$s
-                    WHERE %2$s OPERATOR(%4$s.>=) %5$L::%6$s AND %2$s OPERATOR(%4$s.<=) %7$L::%6$s ORDER BY %2$s DESC LIMIT 1',
-                    found.send, key, source, found.operators, found.prefix || lpad('0', 19, '0'), found.name,
-                    found.prefix || lpad(latest::text, 19, '0'))
-                INTO largest;
-            EXECUTE format('SELECT count(*) FROM (SELECT FROM %2$s WHERE %1$s OPERATOR(%3$s.>) %4$L::%5$s ORDER BY %1$s LIMIT %6$s) AS s',
-                    key, source, found.operators, found.prefix || lpad(latest::text, 19, '0'), found.name, many)
-                INTO ahead;
+            IF found.send IS NULL THEN
+                EXECUTE format('SELECT %1$I FROM %2$s WHERE %1$I >= 0 AND %1$I <= $1 ORDER BY %1$I DESC LIMIT 1', key_column, source)
+                    INTO largest USING latest;
+                EXECUTE format('SELECT count(*) FROM (SELECT FROM %2$s WHERE %1$I > $1 ORDER BY %1$I LIMIT $2) AS s', key_column, source)
+                    INTO ahead USING latest, many;
+            ELSE
+                -- Of a typed key, by what only a superuser can replace: its order, and the function that
+                -- sends it. The owner of its type can replace its casts, the owner of the schema its operators.
+                EXECUTE format('SELECT max(v) FILTER (WHERE v BETWEEN 0 AND $1), count(*) FILTER (WHERE v > $1) FROM (
+                        SELECT (''x'' || encode(%1$s(CAST(%2$I AS %3$s)), ''hex''))::bit(64)::int8 AS v
+                        FROM %4$s WHERE %2$I IS NOT NULL ORDER BY %2$I DESC LIMIT $2) AS s', found.send, key_column, found.base, source)
+                    INTO largest, ahead USING latest, many;
+            END IF;
             IF ahead = many AND largest > present THEN
                 largest := NULL;
                 note := format('not counted: %s or more values are over a day ahead of the clock, so these are not IDs of this layout', many);

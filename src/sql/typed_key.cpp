@@ -86,7 +86,8 @@ PG_FUNCTION_INFO_V1(timeshard_key_out_code);
 PG_FUNCTION_INFO_V1(timeshard_key_recv);
 PG_FUNCTION_INFO_V1(timeshard_key_from_text);
 
-/// order_id_in(cstring) → order_id. Not marked strict, it can get a null pointer.
+/// order_id_in(cstring) → order_id. If a superuser makes it non-strict, it gets a null
+/// pointer for a null.
 Datum timeshard_key_in(PG_FUNCTION_ARGS)
 {
     const char *text = PG_GETARG_CSTRING(0);
@@ -119,6 +120,8 @@ Datum timeshard_key_recv(PG_FUNCTION_ARGS)
 /// order_id_from_text(text) → order_id
 Datum timeshard_key_from_text(PG_FUNCTION_ARGS)
 {
+    if (PG_ARGISNULL(0))
+        PG_RETURN_NULL();
     return KeyFrom(fcinfo, ViewOf(PG_GETARG_TEXT_PP(0)));
 }
 }

@@ -14,7 +14,7 @@ my $node = new_cluster('keys_plans', conf => "max_parallel_workers_per_gather = 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 # A plan without costs, one line a node.
-sub plan
+sub plan_of
 {
     my ($query, @settings) = @_;
     return sql(join('', map { "SET $_;" } @settings) . "EXPLAIN (COSTS off) $query");
@@ -60,8 +60,8 @@ sub same_plan
         $text =~ s/'\{([^}]*)\}'::(?:order_id|bigint)\[\]/"{" . ($1 =~ s{ORD_0*}{}gr) . "}"/ge;
         return $text =~ s/'?(\d+)'?::bigint/$1/gr;
     };
-    my $is = $normal->(plan($query, @settings));
-    my $should = $normal->(plan($plain, @settings));
+    my $is = $normal->(plan_of($query, @settings));
+    my $should = $normal->(plan_of($plain, @settings));
     is($is, $should, "$name: the plan of bigint");
     return $is;
 }
@@ -81,7 +81,7 @@ like(same_plan('semi join', 'SELECT * FROM orders AS o WHERE EXISTS (SELECT FROM
 is(sql("SELECT min(id) = (SELECT min(id) FROM plain)::order_id, max(id) = (SELECT max(id) FROM plain)::order_id FROM orders"), 't|t', 'min and max');
 
 # By time, by the index.
-like(plan("SELECT count(*) FROM orders WHERE order_id_between(id, now() - interval '1 hour', now())"),
+like(plan_of("SELECT count(*) FROM orders WHERE order_id_between(id, now() - interval '1 hour', now())"),
     qr/Index Cond: \(\(id > order_id_last_before\(.*\)\) AND \(id <= order_id_last_before/s, 'order_id_between is inlined, by the index');
 is(sql("SELECT count(*) FROM orders WHERE order_id_between(id, now() - interval '1 hour', now())"), '20000', 'and finds them');
 
@@ -112,10 +112,10 @@ is(sql("SELECT allequalimage FROM (VALUES (true)) AS v (allequalimage) WHERE EXI
 # BRIN and hash indexes.
 sql("CREATE TABLE log (id order_id DEFAULT timeshard_next_id(), t text DEFAULT repeat('x', 200)); INSERT INTO log SELECT FROM generate_series(1, 20000); CREATE INDEX log_brin ON log USING brin (id) WITH (pages_per_range = 8); CREATE INDEX log_hash ON log USING hash (id); ANALYZE log");
 my $key = sql('SELECT id FROM log OFFSET 777 LIMIT 1');
-like(plan("SELECT * FROM log WHERE id < '$key'", 'enable_seqscan = off'), qr/Bitmap Index Scan on log_brin/, 'BRIN');
+like(plan_of("SELECT * FROM log WHERE id < '$key'", 'enable_seqscan = off'), qr/Bitmap Index Scan on log_brin/, 'BRIN');
 my ($read) = sql("SET enable_seqscan = off; EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT * FROM log WHERE id < '$key'") =~ /Heap Blocks: lossy=(\d+)/;
 cmp_ok($read, '<=', 40, 'BRIN reads few blocks');
-like(plan("SELECT * FROM log WHERE id = '$key'"), qr/Index Scan using log_hash/, 'a hash index');
+like(plan_of("SELECT * FROM log WHERE id = '$key'"), qr/Index Scan using log_hash/, 'a hash index');
 is(sql("SELECT count(*) FROM log WHERE id = '$key'"), 1, 'which finds the row');
 
 # Partitions.
@@ -138,12 +138,12 @@ INSERT INTO hashed_plain SELECT id::bigint FROM hashed;
 SQL
 for my $parameter ("'ORD_0000000000000000500'", "'ORD_0000000000000000500'::text")
 {
-    like(plan("SELECT * FROM ranged WHERE id = $parameter"), qr/\A(?!.*ranged_2).*ranged_1/s, "range partitions are pruned by $parameter");
-    my ($one) = plan("SELECT * FROM hashed WHERE id = $parameter") =~ /(hashed_\d)(?!.*(?!\1)hashed_\d_)/s or fail('pruned');
-    is(() = plan("SELECT * FROM hashed WHERE id = $parameter") =~ / on hashed_\d/g, 1, "hash partitions are pruned by $parameter");
+    like(plan_of("SELECT * FROM ranged WHERE id = $parameter"), qr/\A(?!.*ranged_2).*ranged_1/s, "range partitions are pruned by $parameter");
+    my ($one) = plan_of("SELECT * FROM hashed WHERE id = $parameter") =~ /(hashed_\d)(?!.*(?!\1)hashed_\d_)/s or fail('pruned');
+    is(() = plan_of("SELECT * FROM hashed WHERE id = $parameter") =~ / on hashed_\d/g, 1, "hash partitions are pruned by $parameter");
 }
 is(sql('SELECT (SELECT array_agg(id::bigint ORDER BY id) FROM hashed_0) = (SELECT array_agg(id ORDER BY id) FROM hashed_plain_0)'), 't', 'hashed as bigint');
-is(() = plan('SELECT * FROM ranged WHERE id = $$ORD_0000000000000000500$$::text::order_id AND n > 0') =~ /ranged_\d/g, 2, 'a cast is folded');
+is(() = plan_of('SELECT * FROM ranged WHERE id = $$ORD_0000000000000000500$$::text::order_id AND n > 0') =~ /ranged_\d/g, 2, 'a cast is folded');
 is(sql('SELECT count(*) FROM listed'), 1, 'list partitions');
 
 # Constraints, generated columns, arrays, ON CONFLICT, domains, ROW comparison.
