@@ -43,8 +43,6 @@ BEGIN
         SELECT format('%s(%s)', f, x.expression), x.t, x.t FROM arguments AS x, unnest('{min,max}'::text[]) AS f
     LOOP
         BEGIN
-            EXECUTE format('EXPLAIN (VERBOSE, COSTS off) SELECT %s FROM (SELECT NULL::%s AS a, NULL::%s AS b OFFSET 0) AS s', calls.call, calls.ta, calls.tb)
-                INTO line;
             FOR line IN EXECUTE format('EXPLAIN (VERBOSE, COSTS off) SELECT %s FROM (SELECT NULL::%s AS a, NULL::%s AS b OFFSET 0) AS s', calls.call, calls.ta, calls.tb)
             LOOP
                 EXIT WHEN line LIKE '%Output%';
