@@ -83,7 +83,9 @@ SELECT timeshard_create_type('a b', 'A');
 SELECT timeshard_create_type('a.b.c', 'A');
 SELECT timeshard_create_type('nowhere.a', 'A');
 SELECT timeshard_create_type('pg_catalog.a', 'A');
+\set VERBOSITY terse
 SELECT timeshard_create_type('pg_temp.a', 'A');
+\set VERBOSITY default
 SELECT timeshard_create_type('information_schema.a', 'A');
 SELECT timeshard_create_type(repeat('a', 50), 'A');
 SELECT timeshard_create_type('order_id', 'A');
