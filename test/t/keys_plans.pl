@@ -168,7 +168,6 @@ fails_with($node, "SELECT 'ORD_-0000000000000000001'::paid", qr/23514/, 'its che
 sql('ALTER TABLE items ADD CONSTRAINT cascading FOREIGN KEY (order_id) REFERENCES orders ON DELETE CASCADE ON UPDATE CASCADE, DROP CONSTRAINT items_order_id_fkey');
 sql("DELETE FROM orders WHERE id = '$some'; UPDATE orders SET id = '$some' WHERE id = '$other'");
 is(sql("SELECT count(*) FROM items WHERE order_id = '$some'"), 3, 'foreign keys cascade');
-sql("CREATE TABLE by_text (id varchar REFERENCES orders)") if 0;
 
 # COPY, there and back, in three formats.
 for my $format (qw(text csv binary))
@@ -180,6 +179,28 @@ for my $format (qw(text csv binary))
 }
 sql("COPY orders (n) FROM PROGRAM 'seq 50000 50999'");
 is(sql('SELECT count(DISTINCT id), min(id) > (SELECT max(id) FROM items)::bigint::order_id FROM orders WHERE n >= 50000'), '1000|t', 'COPY by the default');
+
+# The limits that doc/typed-keys.md states.
+subtest 'limits are as told' => sub {
+    sql('CREATE TABLE parents (id order_id PRIMARY KEY); CREATE TABLE texts (parent text REFERENCES parents)');
+    sql("INSERT INTO parents VALUES ('ORD_0000000000000000001'), ('ORD_0000000000000000002'); INSERT INTO texts VALUES ('ORD_0000000000000000001')");
+    fails_with($node, "DELETE FROM parents WHERE id = 'ORD_0000000000000000002'", qr/XX000/, 'a text column that references a typed key');
+    fails_with($node, "SET search_path = pg_catalog; SELECT * FROM public.orders WHERE id = '$some'", qr/42883: operator does not exist/, 'without the schema in the search_path');
+    sql('CREATE TABLE even AS SELECT g::bigint::order_id AS id, g::bigint AS number FROM generate_series(1, 20000) AS g; ANALYZE even');
+    my $narrow = "SELECT * FROM even WHERE id >= 'ORD_0000000000000005050' AND id < 'ORD_0000000000000005100'";
+    is(rows_of($narrow), 1, 'a narrow range within a bin');
+    is(rows_of($narrow =~ s/5050/4950/r =~ s/5100/5050/r), 200, 'and across the end of one');
+    cmp_ok(rows_of('SELECT * FROM even WHERE number >= 5050 AND number < 5100'), '>', 10, 'which bigint estimates');
+    sql('ALTER TABLE even ALTER id SET STATISTICS 1000; ANALYZE even');
+    cmp_ok(rows_of($narrow), '>', 10, 'SET STATISTICS helps');
+
+    my ($rc) = $node->psql('postgres', 'CREATE EXTENSION postgres_fdw', on_error_stop => 1);
+    skip('postgres_fdw is not installed', 2) if $rc;
+    my $options = sprintf "host '%s', port '%s', dbname 'postgres'", $node->host, $node->port;
+    sql("CREATE SERVER there FOREIGN DATA WRAPPER postgres_fdw OPTIONS ($options); CREATE USER MAPPING FOR CURRENT_USER SERVER there; CREATE FOREIGN TABLE far (id order_id, n int) SERVER there OPTIONS (table_name 'orders')");
+    unlike(plan_of("SELECT * FROM far WHERE id = '$some'") . sql("EXPLAIN (VERBOSE, COSTS off) SELECT * FROM far WHERE id = '$some'"), qr/Remote SQL: .*WHERE/, 'postgres_fdw sends no condition');
+    like(sql("EXPLAIN (VERBOSE, COSTS off) UPDATE far SET n = 0 WHERE id = '$some'"), qr/Remote SQL: SELECT (?!.*WHERE).*FOR UPDATE/, 'and locks the whole table for an UPDATE');
+};
 
 # What PostgreSQL marks leakproof for bigint is so here.
 is(sql(<<'SQL'), '', 'functions are marked as those of bigint');
