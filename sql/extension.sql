@@ -14,18 +14,18 @@ JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.de
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'timeshard'
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
--- Every object of the extension has a comment, every column of its type too
+-- Every object of the extension has a comment, every column of its type and view too
 SELECT pg_describe_object(d.classid, d.objid, 0) AS without_comment
 FROM pg_depend d
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'timeshard'
 WHERE d.deptype = 'e' AND obj_description(d.objid, d.classid::regclass::name) IS NULL
 -- from 17 the array type, which the server makes by itself, is a member too
 AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.typarray = 0 AND t.oid = d.objid AND t.typelem <> 0);
-SELECT attname AS without_comment
+SELECT attrelid::regclass, attname AS without_comment
 FROM pg_attribute
-WHERE attrelid = 'timeshard_parts'::regclass AND col_description(attrelid, attnum) IS NULL;
+WHERE attrelid IN ('timeshard_parts'::regclass, 'timeshard_types'::regclass) AND attnum > 0 AND col_description(attrelid, attnum) IS NULL;
 
--- Anyone may use all of it but what moves the floor
+-- Anyone may use all of it but what moves the floor, accepts the clock or creates types
 SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FILTER (WHERE NOT has_function_privilege('public', p.oid, 'EXECUTE')) AS not_for_public
 FROM pg_proc p
 JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'

@@ -57,6 +57,22 @@ INSERT INTO only_default VALUES (id(14));
 CREATE TABLE only_default_of_domain (id key);
 INSERT INTO only_default_of_domain VALUES (id(15));
 
+-- Types of keys in either style, a domain over one; their owner's casts and operators are not asked
+SELECT timeshard_create_type('typed', 'TYP_') IS NOT NULL AS digits, timeshard_create_type('coded', 'COD_', 'code') IS NOT NULL AS code;
+CREATE TABLE by_type (id typed PRIMARY KEY);
+INSERT INTO by_type VALUES (id(17)), ((-1)::bigint);
+CREATE TABLE by_default_of_type (id coded DEFAULT timeshard_next_id());
+INSERT INTO by_default_of_type VALUES (id(18));
+CREATE DOMAIN typed_domain AS typed;
+CREATE TABLE by_domain_of_type (id typed_domain UNIQUE);
+INSERT INTO by_domain_of_type VALUES (id(19)::typed), (NULL);
+CREATE FUNCTION trap(typed) RETURNS bigint LANGUAGE sql RETURN 1 / 0;
+CREATE FUNCTION trap(typed_domain, typed) RETURNS boolean LANGUAGE sql RETURN 1 / 0 = 1;
+DROP CAST (typed AS bigint);
+CREATE CAST (typed AS bigint) WITH FUNCTION trap(typed) AS IMPLICIT;
+CREATE OPERATOR <= (FUNCTION = trap, LEFTARG = typed_domain, RIGHTARG = typed);
+CREATE OPERATOR >= (FUNCTION = trap, LEFTARG = typed_domain, RIGHTARG = typed);
+
 -- Partitions: one row for all of them, or for each where only they have an index; inheritance
 CREATE TABLE parts (id bigint PRIMARY KEY) PARTITION BY RANGE (id);
 CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (MINVALUE) TO (1000) PARTITION BY HASH (id);
@@ -85,6 +101,15 @@ BEGIN;
 SELECT seq_scan AS before FROM pg_stat_xact_user_tables WHERE relname = 'long' \gset
 SELECT count(*) FROM found WHERE relation = 'long';
 SELECT seq_scan - :before AS whole, idx_scan > 0 AS by_index FROM pg_stat_xact_user_tables WHERE relname = 'long';
+ROLLBACK;
+
+CREATE TABLE long_typed (id typed_domain PRIMARY KEY);
+INSERT INTO long_typed SELECT n::bigint::typed FROM generate_series(1, 20000) AS n;
+ANALYZE long_typed;
+BEGIN;
+SELECT seq_scan AS before FROM pg_stat_xact_user_tables WHERE relname = 'long_typed' \gset
+SELECT count(*) FROM found WHERE relation = 'long_typed';
+SELECT seq_scan - :before AS whole, idx_scan > 0 AS by_index FROM pg_stat_xact_user_tables WHERE relname = 'long_typed';
 ROLLBACK;
 
 -- Values that cannot be IDs: a few are told of; of many, nothing counts that is ahead of the clock

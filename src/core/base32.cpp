@@ -26,14 +26,13 @@ constexpr int ValueOf(char c)
 
 } // namespace
 
-void WriteCode(std::int64_t id, char *out)
+void WriteCode(std::uint64_t value, char *out)
 {
-    auto rest = static_cast<std::uint64_t>(id);
-    for (std::size_t i = kCodeLength; i-- > 0; rest >>= kBitsPerCharacter)
-        out[i] = kAlphabet[rest & kCharacterMask];
+    for (std::size_t i = kCodeLength; i-- > 0; value >>= kBitsPerCharacter)
+        out[i] = kAlphabet[value & kCharacterMask];
 }
 
-DecodedCode ParseCode(std::string_view text)
+DecodedCode ParseCode(std::string_view text, std::uint64_t largest)
 {
     if (text.size() != kCodeLength)
         return {CodeError::kLength, 0};
@@ -43,7 +42,7 @@ DecodedCode ParseCode(std::string_view text)
         const int digit = ValueOf(c);
         if (digit < 0)
             return {CodeError::kCharacter, 0};
-        if (value >> (63 - kBitsPerCharacter) != 0)
+        if (value > (largest - static_cast<std::uint64_t>(digit)) >> kBitsPerCharacter)
             return {CodeError::kTooLarge, 0};
         value = value << kBitsPerCharacter | static_cast<std::uint64_t>(digit);
     }

@@ -13,15 +13,15 @@ namespace timeshard {
 
 inline constexpr std::size_t kCodeLength = 13;
 
-/// Writes the 13 characters of a non-negative `id` to `out`, no terminator.
-void WriteCode(std::int64_t id, char *out);
+/// Writes the 13 characters of a `value`, such as an ID, to `out`, no terminator.
+void WriteCode(std::uint64_t value, char *out);
 
 /// Why a text is not a code.
 enum class CodeError : std::uint8_t {
     kNone,
     kLength,    ///< not 13 characters
     kCharacter, ///< one that is not of the alphabet
-    kTooLarge,  ///< past 2^63 - 1
+    kTooLarge,  ///< past the largest value
 };
 
 /// A decoded code; `id` is meaningful if `error` is kNone.
@@ -31,7 +31,8 @@ struct DecodedCode
     std::int64_t id;
 };
 
-/// Reads a code: digits and letters of either case, I and L as 1 and O as 0.
-DecodedCode ParseCode(std::string_view text);
+/// Reads a code of at most `largest`, 2^63 - 1 for an ID: digits and letters of either
+/// case, I and L as 1 and O as 0.
+DecodedCode ParseCode(std::string_view text, std::uint64_t largest = INT64_MAX);
 
 } // namespace timeshard

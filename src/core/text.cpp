@@ -107,9 +107,8 @@ ParsedId ParseBehind(std::string_view text)
 
 } // namespace
 
-void WriteDigits(std::int64_t id, char *out)
+void WriteDigits(std::uint64_t value, char *out)
 {
-    const auto value = static_cast<std::uint64_t>(id);
     const auto top = static_cast<std::uint32_t>(value / 10000000000000000);
     const std::uint64_t rest = value % 10000000000000000;
 
@@ -124,7 +123,7 @@ void WriteDigits(std::int64_t id, char *out)
 /// just been written in pieces, which stalls a processor's store buffer.
 void WriteFormatted(std::int64_t id, std::string_view prefix, std::size_t position, char *out)
 {
-    WriteDigits(id, out + prefix.size());
+    WriteDigits(static_cast<std::uint64_t>(id), out + prefix.size());
     if (position > 0)
         std::memmove(out, out + prefix.size(), position);
     std::memcpy(out + position, prefix.data(), prefix.size());

@@ -19,8 +19,9 @@ inline constexpr std::size_t kIdDigits = 19;
 /// that one or not at all.
 inline constexpr std::size_t kUnpaddedDigits = 18;
 
-/// Writes the 19 digits of a non-negative `id` to `out`, no terminator.
-void WriteDigits(std::int64_t id, char *out);
+/// Writes the 19 digits of a `value` below 10^19, which every ID is, to `out`, no
+/// terminator.
+void WriteDigits(std::uint64_t value, char *out);
 
 /// Writes the 19 digits of a non-negative `id` with `prefix` inserted after
 /// `position` of them (0 to 19) to `out`, which holds prefix.size() + 19 bytes.

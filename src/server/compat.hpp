@@ -144,6 +144,43 @@ inline bool (*AsServersWalker(Walker walker))()
 }
 #endif
 
+/// An SQL fragment: the support function of a B-tree on bigint for skip scans, new in 18.
+#if PG_VERSION_NUM >= 180000
+inline constexpr char kSkipSupportOfBigint[] =
+    ", FUNCTION 6 pg_catalog.btint8skipsupport(pg_catalog.internal)";
+#else
+inline constexpr char kSkipSupportOfBigint[] = "";
+#endif
+
+// 16 has one function for the rights on every kind of object.
+#if PG_VERSION_NUM >= 160000
+inline bool MayCreateIn(Oid schema)
+{
+    return object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_CREATE) == ACLCHECK_OK;
+}
+inline bool OwnsType(Oid type)
+{
+    return object_ownercheck(TypeRelationId, type, GetUserId());
+}
+#else
+inline bool MayCreateIn(Oid schema)
+{
+    return pg_namespace_aclcheck(schema, GetUserId(), ACL_CREATE) == ACLCHECK_OK;
+}
+inline bool OwnsType(Oid type)
+{
+    return pg_type_ownercheck(type, GetUserId());
+}
+#endif
+
+/// Raises the error of an input function. From 16 the caller can ask to have it returned
+/// instead, as COPY ... ON_ERROR does; then this returns from the function.
+#if PG_VERSION_NUM >= 160000
+#define TIMESHARD_INPUT_ERROR(fcinfo, ...) ereturn((fcinfo)->context, Datum{0}, __VA_ARGS__)
+#else
+#define TIMESHARD_INPUT_ERROR(fcinfo, ...) ereport(ERROR, (__VA_ARGS__))
+#endif
+
 /// A wait event of this name: 17 lets extensions name what they wait for. Raises no
 /// error: where the server has no name left, and before 17, it is the plain
 /// Extension. The caller holds no LWLock.

@@ -20,7 +20,7 @@ Datum timeshard_encode(PG_FUNCTION_ARGS)
     CheckId(id);
     text *code = static_cast<text *>(palloc(VARHDRSZ + kCodeLength));
     SET_VARSIZE(code, VARHDRSZ + kCodeLength);
-    WriteCode(id, VARDATA(code));
+    WriteCode(static_cast<std::uint64_t>(id), VARDATA(code));
     PG_RETURN_TEXT_P(code);
 }
 

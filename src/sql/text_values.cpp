@@ -11,10 +11,15 @@ std::string_view ViewOf(const text *value)
 
 const char *Shortened(const text *input)
 {
+    return Shortened(ViewOf(input));
+}
+
+const char *Shortened(std::string_view input)
+{
     constexpr int kQuotedBytes = 64;
-    const int size = static_cast<int>(VARSIZE_ANY_EXHDR(input));
-    const int quoted = pg_mbcliplen(VARDATA_ANY(input), size, kQuotedBytes);
-    return psprintf("%.*s%s", quoted, VARDATA_ANY(input), quoted < size ? "..." : "");
+    const int size = static_cast<int>(input.size());
+    const int quoted = pg_mbcliplen(input.data(), size, kQuotedBytes);
+    return psprintf("%.*s%s", quoted, input.data(), quoted < size ? "..." : "");
 }
 
 } // namespace timeshard

@@ -15,12 +15,13 @@ my $width = 118;
 my $introduction = <<'MARKDOWN';
 # Reference
 
-Every function, type and setting. `make reference` writes this page from the comments in the catalog, which `\df+ timeshard_*`,
+Every function, type, view and setting. `make reference` writes this page from the comments in the catalog, which `\df+ timeshard_*`,
 `\dT+ timeshard_*` and `\d+ timeshard_parts` show in psql, and from `pg_settings`. How to use them: [the manual](README.md). Every
 error: [limits](limits.md#errors).
 
 - [Functions](#functions)
 - [Types](#types)
+- [Views](#views)
 - [Settings](#settings)
 
 A strict function returns null if an argument is null. An immutable one may be used in an index or a generated column.
@@ -123,18 +124,29 @@ JOIN pg_attribute AS a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.att
 ORDER BY t.typname COLLATE "C", a.attnum
 SQL
 
-sub types
+my $views = <<'SQL';
+SELECT c.relname, obj_description(c.oid, 'pg_class'), a.attname, format_type(a.atttypid, a.atttypmod), col_description(a.attrelid, a.attnum)
+FROM pg_class AS c
+JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'timeshard'
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+WHERE c.relkind = 'v'
+ORDER BY c.relname COLLATE "C", a.attnum
+SQL
+
+# The types or views that a query gives, with their attributes or columns.
+sub with_columns
 {
-    my ($node) = @_;
+    my ($node, $query, $column) = @_;
     my (%rows, %comment);
-    for (rows($node, $types))
+    for (rows($node, $query))
     {
         my ($type, $comment, @attribute) = @$_;
         $comment{$type} = $comment;
         push @{ $rows{$type} }, [ "`$attribute[0]`", "`$attribute[1]`", prose($attribute[2]) ];
     }
     return join "\n", map {
-        "### $_\n\n" . wrapped(prose(sentence($comment{$_}))) . "\n\n" . table([ 'attribute', 'type', 'meaning' ], @{ $rows{$_} })
+        "### $_\n\n" . wrapped(prose(sentence($comment{$_}))) . "\n\n" . table([ $column, 'type', 'meaning' ], @{ $rows{$_} })
     } sort keys %rows;
 }
 
@@ -170,8 +182,8 @@ SQL
 sub reference_page
 {
     my ($node) = @_;
-    return join "\n", $introduction, "## Functions\n", functions($node) . "## Types\n", types($node),
-      "## Settings\n", $about_settings, settings($node);
+    return join "\n", $introduction, "## Functions\n", functions($node) . "## Types\n", with_columns($node, $types, 'attribute'),
+      "## Views\n", with_columns($node, $views, 'column'), "## Settings\n", $about_settings, settings($node);
 }
 
 1;

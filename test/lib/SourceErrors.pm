@@ -61,10 +61,11 @@ sub errors_of
     for my $file (sort glob "$root/src/{server,sql}/*.cpp")
     {
         my $source = read_text($file);
-        while ($source =~ /\bereport\(/g)
+        while ($source =~ /\b(ereport|TIMESHARD_INPUT_ERROR)\(/g)
         {
+            my $input = $1 ne 'ereport';
             my $call = bracketed(substr $source, pos($source) - 1);
-            my ($level) = $call =~ /^\(\s*(\w+)/;
+            my ($level) = $input ? 'ERROR' : $call =~ /^\(\s*(\w+)/;
             next unless $level =~ /^(?:ERROR|WARNING|FATAL|PANIC)$/;
             my ($code) = $call =~ /\berrcode\((\w+)\)/;
             die "$file: no SQLSTATE is called $code" if $code && !$state{$code};

@@ -28,8 +28,15 @@ CREATE TABLE invoices (id bigint PRIMARY KEY DEFAULT timeshard_next_id(), custom
     number text GENERATED ALWAYS AS (timeshard_format(id, 'INV_')) STORED UNIQUE);
 INSERT INTO customers (name) SELECT 'customer ' || n FROM generate_series(1, 500) AS n;
 INSERT INTO invoices (customer) SELECT id FROM customers;
+CREATE SCHEMA keys;
+SELECT timeshard_create_type('keys.payment_id', 'PAY_', 'code');
+CREATE TABLE payments (id keys.payment_id PRIMARY KEY DEFAULT timeshard_next_id());
+INSERT INTO payments SELECT FROM invoices;
+CREATE INDEX ON payments USING hash (id);
+CREATE INDEX ON payments USING brin (id);
 SQL
-my $content = "SELECT md5(string_agg(concat_ws(' ', c.id, name, i.id, number), ',' ORDER BY i.id)) FROM customers AS c JOIN invoices AS i ON customer = c.id";
+my $content = "SELECT md5(string_agg(concat_ws(' ', c.id, name, i.id, number), ',' ORDER BY i.id)),
+    (SELECT md5(string_agg(id::text, ',' ORDER BY id)) FROM payments) FROM customers AS c JOIN invoices AS i ON customer = c.id";
 my $insert = "INSERT INTO customers (name) VALUES ('new') RETURNING id";
 
 # An old server with rows, and an ID that was returned and stored nowhere; stopped.
