@@ -22,7 +22,7 @@ struct Numeral
     friend constexpr bool operator==(const Numeral &, const Numeral &) = default;
 };
 
-/// FF1 with one tweak. `BlockCipher` has `void Encrypt(std::uint8_t *block)`, which
+/// FF1 with one tweak. `BlockCipher` has `void Encrypt(std::uint8_t *block) const`, which
 /// encrypts 16 bytes in place.
 ///
 /// Each half must fit 64 bits: radix ^ ceil(n / 2) <= 2 ^ 64. The standard asks for
@@ -31,7 +31,7 @@ template <typename BlockCipher>
 class Ff1
 {
 public:
-    Ff1(BlockCipher &cipher, std::uint32_t radix, std::uint32_t n, std::string_view tweak)
+    Ff1(const BlockCipher &cipher, std::uint32_t radix, std::uint32_t n, std::string_view tweak)
         : cipher_(cipher),
           modulus_{Power(radix, n / 2), Power(radix, n - n / 2)},
           b_((BitsBelow(modulus_[1]) + 7) / 8),
@@ -137,7 +137,7 @@ private:
         return y;
     }
 
-    BlockCipher &cipher_;
+    const BlockCipher &cipher_;
     Wide modulus_[2];   ///< by the parity of the round: radix ^ u, radix ^ v
     std::size_t b_, d_; ///< bytes of a half, and of y
     std::uint8_t chain_[kBlockBytes];

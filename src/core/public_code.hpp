@@ -30,7 +30,7 @@ constexpr std::int64_t FromSealHalves(Numeral x)
 
 /// Seals a non-negative `id` to a number from 0 to 2^63 - 1, each to another one.
 template <typename BlockCipher>
-std::int64_t SealBits(BlockCipher &cipher, std::string_view tweak, std::int64_t id)
+std::int64_t SealBits(const BlockCipher &cipher, std::string_view tweak, std::int64_t id)
 {
     const Ff1<BlockCipher> ff1(cipher, kSealRadix, kSealDigits, tweak);
     return FromSealHalves(ff1.Encrypt(SealHalves(id)));
@@ -38,7 +38,7 @@ std::int64_t SealBits(BlockCipher &cipher, std::string_view tweak, std::int64_t 
 
 /// The ID that SealBits() makes `sealed` of.
 template <typename BlockCipher>
-std::int64_t OpenBits(BlockCipher &cipher, std::string_view tweak, std::int64_t sealed)
+std::int64_t OpenBits(const BlockCipher &cipher, std::string_view tweak, std::int64_t sealed)
 {
     const Ff1<BlockCipher> ff1(cipher, kSealRadix, kSealDigits, tweak);
     return FromSealHalves(ff1.Decrypt(SealHalves(sealed)));

@@ -28,7 +28,7 @@ public:
     OpensslAes(const OpensslAes &) = delete;
     OpensslAes &operator=(const OpensslAes &) = delete;
 
-    void Encrypt(std::uint8_t *block)
+    void Encrypt(std::uint8_t *block) const
     {
         int written;
         if (EVP_EncryptUpdate(context_, block, &written, block, 16) != 1 || written != 16)
