@@ -72,7 +72,7 @@ void Aes256::Encrypt(std::uint8_t *block) const
     int written;
     if (evp.update(context_, block, &written, block, kBlockBytes) != 1)
         ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-                        errmsg("OpenSSL could not encrypt with AES-256")));
+                        errmsg("OpenSSL could not run AES-256")));
 }
 
 } // namespace timeshard

@@ -152,7 +152,7 @@ void Load()
     CheckForm(path, keys);
     if (!set)
         ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-                        errmsg("OpenSSL could not take a key for AES-256")));
+                        errmsg("OpenSSL could not run AES-256")));
     ring.reload_time = reload_time;
     ring.loaded = true;
 }

@@ -1,0 +1,114 @@
+# Public codes: the manual's vectors hold in SQL, in Python and in Bouncy Castle; every
+# ID comes back; an index serves a lookup by code; databases of all encodings, parallel
+# workers and a standby agree.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SealKeys;
+use Test::More;
+use Timeshard;
+
+my $doc = "$FindBin::RealBin/../../doc";
+my @vectors = vectors("$doc/public_codes.tsv");
+my $node = seal_cluster('codes', [ 0, 1, 2, 3 ], init => [ allows_streaming => 1, extra => [ '--locale=C.UTF-8', '--encoding=UTF8' ] ]);
+
+sub in_utf8 { my ($text) = @_; utf8::encode($text); return $text }
+sub quoted { my ($text) = @_; return "'" . in_utf8($text) . "'" }
+
+# Each key in turn is the first, which seals. All open.
+cmp_ok(scalar @vectors, '>=', 20, 'vectors');
+for my $first (0 .. 3)
+{
+    write_key_file($node->{key_file}, join '', map { key_line($_) } $first, grep { $_ != $first } 0 .. 3);
+    reload_and_wait($node);
+    for my $vector (@vectors)
+    {
+        my ($number, $key, $purpose, $id, $code) = @$vector;
+        is("$number $key\n", key_line($number), 'the key of the vector') if $first == 0;
+        is($node->safe_psql('postgres', "SELECT timeshard_open('$code', " . quoted($purpose) . ')'), $id, "$code opens, key $first first");
+        is($node->safe_psql('postgres', "SELECT timeshard_seal($id, " . quoted($purpose) . ')'), $code, "$id is sealed to $code")
+          if $number == $first;
+    }
+}
+
+subtest 'other languages agree' => sub {
+    my ($out, $err) = ('', '');
+    for my $vector (@vectors)
+    {
+        my ($number, $key, $purpose, $id, $code) = @$vector;
+        my $file = "$PostgreSQL::Test::Utils::tmp_check/vector.keys";
+        write_key_file($file, "$number $key\n");
+        for my $case ([ seal => $id, $code ], [ open => lc $code, $id ])
+        {
+            my ($action, $value, $result) = @$case;
+            local $ENV{PYTHONUTF8} = 1;
+            IPC::Run::run([ '/usr/bin/python3', '-B', "$doc/public_codes.py", $file, $action, in_utf8($purpose), $value ], '>', \$out, '2>', \$err);
+            is("$out$err", "$result\n", "Python: $action $value");
+        }
+    }
+    my ($jar) = glob '/usr/share/java/bcprov.jar';
+    SKIP: {
+        skip 'Bouncy Castle is not installed (Debian: libbcprov-java)', 1 unless $jar;
+        IPC::Run::run([ 'java', '-cp', $jar, "$FindBin::RealBin/../probes/PublicCodes.java", "$doc/public_codes.tsv" ], '>', \$out, '2>', \$err);
+        is("$out$err", scalar @vectors . " agree\n", 'Bouncy Castle');
+    }
+};
+
+is($node->safe_psql('postgres', <<'SQL'), '200000|200000|200000|200000', 'IDs come back, no two share a code, upper or lower case');
+SELECT count(*), count(DISTINCT code), count(*) FILTER (WHERE timeshard_open(code, 'video') = id),
+    count(*) FILTER (WHERE timeshard_open(lower(code), 'video') = id)
+FROM (SELECT id, timeshard_seal(id, 'video') AS code
+    FROM (SELECT (random() * 9223372036854774784)::bigint >> (n % 63) | n FROM generate_series(1, 199998) AS n
+        UNION ALL VALUES (0), (9223372036854775807)) AS ids (id)) AS s
+SQL
+
+# I and L are 1, and O is 0, as in all codes.
+my ($digits) = grep { /0/ && /1/ } map { $_->[4] } @vectors;
+(my $letters = $digits) =~ tr/01/OI/;
+is($node->safe_psql('postgres', "SELECT timeshard_open('$letters') = timeshard_open('$digits'), timeshard_open(translate('$letters', 'I', 'l')) = timeshard_open('$digits')"),
+    't|t', 'letters that look like digits');
+
+subtest 'a lookup by code uses the primary key' => sub {
+    $node->safe_psql('postgres', q{CREATE TABLE videos (id bigint PRIMARY KEY, title text);
+        INSERT INTO videos SELECT n, 'title ' || n FROM generate_series(1, 10000) AS n; ANALYZE videos});
+    my $code = $node->safe_psql('postgres', "SELECT timeshard_seal(4711, 'video')");
+    my $lookup = "PREPARE lookup (text) AS SELECT title FROM videos WHERE id = timeshard_open(\$1, 'video');";
+    for my $mode ('force_custom_plan', 'force_generic_plan')
+    {
+        my $plan = $node->safe_psql('postgres', "SET plan_cache_mode = $mode; $lookup EXPLAIN EXECUTE lookup('$code')");
+        like($plan, qr/Index Scan using videos_pkey/, $mode);
+        is($node->safe_psql('postgres', "SET plan_cache_mode = $mode; $lookup EXECUTE lookup('$code')"), 'title 4711', "$mode: the row");
+    }
+    is($node->safe_psql('postgres', "$lookup EXECUTE lookup(timeshard_seal(4711, 'audio'))"), '', 'another purpose finds another row or none');
+};
+
+subtest 'parallel workers agree with their leader' => sub {
+    my $sql = "SELECT sum(hashtextextended(timeshard_seal(id, 'video'), 0)), bool_and(timeshard_open(timeshard_seal(id, 'video'), 'video') = id) FROM videos";
+    my $parallel = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2;";
+    like($node->safe_psql('postgres', "$parallel EXPLAIN $sql"), qr/Parallel Seq Scan/, 'the plan is parallel');
+    is($node->safe_psql('postgres', "$parallel $sql"), $node->safe_psql('postgres', "SET max_parallel_workers_per_gather = 0; $sql"), 'same codes');
+};
+
+subtest 'a purpose counts as UTF-8 in every database' => sub {
+    $node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    $node->safe_psql('latin', 'CREATE EXTENSION timeshard');
+    my $sql = in_utf8("SET client_encoding = 'UTF8'; SELECT timeshard_seal(390233979859673088, 'Gr\x{f6}\x{df}e')");
+    is($node->safe_psql('latin', $sql), $node->safe_psql('postgres', $sql), 'LATIN1');
+};
+
+subtest 'a standby seals and opens' => sub {
+    $node->backup('base');
+    my $standby = PostgreSQL::Test::Cluster->new('codes_standby');
+    $standby->init_from_backup($node, 'base', has_streaming => 1);
+    $standby->start;
+    is($standby->safe_psql('postgres', "SELECT timeshard_open(timeshard_seal(4711, 'video'), 'video'), pg_is_in_recovery()"), '4711|t', 'there and back');
+    is($standby->safe_psql('postgres', "SELECT timeshard_seal(4711, 'video')"), $node->safe_psql('postgres', "SELECT timeshard_seal(4711, 'video')"), 'the code of the primary');
+    $standby->stop;
+};
+
+$node->stop;
+done_testing();
