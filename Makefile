@@ -17,7 +17,7 @@ OUR_HEADERS = $(call ours,$(addsuffix /*.hpp,$(ROOMS)))
 
 # pg_regress: passes on any server that has the extension installed, but for one whose
 # default isolation or strings are not PostgreSQL's own.
-REGRESS = extension generate text parse config contexts stats time codes batch horizon largest
+REGRESS = extension generate text parse config contexts stats time codes seal batch horizon largest
 REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
@@ -43,7 +43,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: help demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages
-.PHONY: bench bench-generation bench-mark bench-horizon fleet test-citus
+.PHONY: bench bench-generation bench-mark bench-horizon fleet seal-trips test-citus
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -81,6 +81,9 @@ bench-horizon:
 fleet:
 	@$(MAKE) --no-print-directory -C $(top)/test/fleet run
 
+seal-trips:
+	@$(MAKE) --no-print-directory -C $(top)/test/trips run
+
 test-citus:
 	@test/citus.sh
 
@@ -107,6 +110,7 @@ help:
 	@echo 'make test-fuzz          ten million hostile inputs to each text entry of the core'
 	@echo 'make test-citus         Timeshard on a coordinator and two workers, where Citus is installed'
 	@echo 'make fleet              1,024 servers with wrong clocks simulated for a billion IDs (IDS=, BOUND_MS=, SEED=)'
+	@echo 'make seal-trips         a billion IDs sealed to public codes and opened again (IDS=, SEED=)'
 	@echo 'make test-packages      the PGXN archive and the Debian package, in throw-away roots (as root)'
 	@echo 'make dist               the archive for PGXN, timeshard-VERSION.zip'
 	@echo 'make deb                the Debian packages, into build/deb'
@@ -129,7 +133,7 @@ $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix 
 $(addprefix $(CURDIR)/,$(ROOMS)):
 	@mkdir -p $@
 else ifeq ($(filter demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages \
-  bench bench-generation bench-mark bench-horizon fleet test-citus help,$(MAKECMDGOALS)),)
+  bench bench-generation bench-mark bench-horizon fleet seal-trips test-citus help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif
