@@ -43,7 +43,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: help demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages
-.PHONY: bench bench-generation bench-mark bench-horizon fleet seal-trips test-citus
+.PHONY: bench bench-generation bench-mark bench-horizon bench-seal fleet seal-trips test-citus
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -77,6 +77,9 @@ bench-mark:
 
 bench-horizon:
 	@test/bench/horizon.sh
+
+bench-seal:
+	@test/bench/seal.sh
 
 fleet:
 	@$(MAKE) --no-print-directory -C $(top)/test/fleet run
@@ -118,6 +121,7 @@ help:
 	@echo 'make bench-generation   what an ID costs, as ratios'
 	@echo 'make bench-mark         what the durable mark costs, against the release without it'
 	@echo 'make bench-horizon      what the horizon costs, against the release without it'
+	@echo 'make bench-seal         what a public code costs, beside gen_random_uuid()'
 
 ifneq ($(PGXS),)
 all:
@@ -133,7 +137,7 @@ $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix 
 $(addprefix $(CURDIR)/,$(ROOMS)):
 	@mkdir -p $@
 else ifeq ($(filter demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages \
-  bench bench-generation bench-mark bench-horizon fleet seal-trips test-citus help,$(MAKECMDGOALS)),)
+  bench bench-generation bench-mark bench-horizon bench-seal fleet seal-trips test-citus help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

@@ -6,6 +6,7 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
+use Manual qw(blocks_of read_text);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SealKeys;
@@ -56,6 +57,25 @@ subtest 'other languages agree' => sub {
         IPC::Run::run([ 'java', '-cp', $jar, "$FindBin::RealBin/../probes/PublicCodes.java", "$doc/public_codes.tsv" ], '>', \$out, '2>', \$err);
         is("$out$err", scalar @vectors . " agree\n", 'Bouncy Castle');
     }
+};
+
+subtest 'the page sets a server up, and shows vectors of the file' => sub {
+    my $page = read_text("$doc/public-codes.md");
+    my ($setup) = map { $_->{text} } grep { $_->{lang} eq 'sh' && $_->{info} eq 'setup' } blocks_of($page);
+    my $folder = "$PostgreSQL::Test::Utils::tmp_check/etc";
+    mkdir $folder or die $!;
+    # Not as root: the file already belongs to who runs the server.
+    is(system('sh', '-ec', "sudo() { \"\$@\"; }; chown() { test \"\$1\" = postgres; }\n" . $setup =~ s{/etc/postgresql}{$folder}gr), 0, 'the commands run');
+    my $made = "$folder/timeshard.keys";
+    is(sprintf('%04o', (stat $made)[2] & 07777), '0600', 'the mode of the file');
+    my $one = new_cluster('set_up', conf => "timeshard.node_id = 3\ntimeshard.seal_key_file = '$made'\n");
+    is($one->safe_psql('postgres', "SELECT timeshard_open(timeshard_seal(4711, 'video'), 'video')"), 4711, 'the server takes it');
+    $one->stop;
+
+    my %known = map { join('|', @$_) => 1 } @vectors;
+    my @shown = map { [ map { s/^`|`$//gr } @$_ ] } map { [ split / *\| */, $_ ] } $page =~ /^\| ([0-3] \| `[0-9a-f]{64}` .*) \|$/mg;
+    cmp_ok(scalar @shown, '>=', 5, 'vectors on the page');
+    ok($known{ join '|', @$_ }, "$_->[4] is in the file") for @shown;
 };
 
 is($node->safe_psql('postgres', <<'SQL'), '200000|200000|200000|200000', 'IDs come back, no two share a code, upper or lower case');
