@@ -62,8 +62,7 @@ subtest 'other languages agree' => sub {
 subtest 'the page sets a server up, and shows vectors of the file' => sub {
     my $page = read_text("$doc/public-codes.md");
     my ($setup) = map { $_->{text} } grep { $_->{lang} eq 'sh' && $_->{info} eq 'setup' } blocks_of($page);
-    my $folder = "$PostgreSQL::Test::Utils::tmp_check/etc";
-    mkdir $folder or die $!;
+    my $folder = PostgreSQL::Test::Utils::tempdir;
     # Not as root: the file already belongs to who runs the server.
     is(system('sh', '-ec', "sudo() { \"\$@\"; }; chown() { test \"\$1\" = postgres; }\n" . $setup =~ s{/etc/postgresql}{$folder}gr), 0, 'the commands run');
     my $made = "$folder/timeshard.keys";
