@@ -141,9 +141,8 @@ void Load()
     if (path[0] == '\0')
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("no key file for public codes is configured"),
-                        errhint("Set %s in the server's configuration; see \"Set up\" in "
-                                "doc/public-codes.md.",
-                                kSealKeyFileSetting)));
+                        errhint("Set timeshard.seal_key_file in the server's configuration; see "
+                                "\"Set up\" in doc/public-codes.md.")));
     const TimestampTz reload_time = PgReloadTime;
     SealKeyFile keys;
     ReadKeyFile(path, &keys);

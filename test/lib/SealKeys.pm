@@ -48,11 +48,11 @@ sub seal_cluster
     return $node;
 }
 
-# The rows of doc/public_codes.tsv: number of the key, key, purpose, ID, code.
+# The rows of doc/public_codes.tsv, in bytes: number of the key, key, purpose, ID, code.
 sub vectors
 {
     my ($file) = @_;
-    open my $in, '<:encoding(UTF-8)', $file or die "cannot read $file: $!";
+    open my $in, '<:raw', $file or die "cannot read $file: $!";
     my ($heading, @lines) = <$in>;
     chomp @lines;
     return map { [ split /\t/, $_, -1 ] } @lines;
