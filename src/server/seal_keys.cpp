@@ -99,7 +99,8 @@ void ReadKeyFile(const char *path, SealKeyFile *keys)
     if (static_cast<std::size_t>(size) > kMaxSealKeyFile)
         ereport(ERROR,
                 (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("key file \"%s\" is too large", path),
-                 errdetail("It can have at most %zu bytes.", kMaxSealKeyFile)));
+                 errdetail("It can have at most %zu bytes.", kMaxSealKeyFile),
+                 errhint("See \"Set up\" in doc/public-codes.md.")));
 }
 
 /// Raises the error of a file that is none of keys. The line's number is all that is told
@@ -115,7 +116,8 @@ void CheckForm(const char *path, const SealKeyFile &keys)
                  ? errdetail("The key in line %d has the number of an earlier one.", keys.line)
                  : errdetail("Line %d is not a key's number from 0 to 3, a space and 64 "
                              "hexadecimal digits.",
-                             keys.line)));
+                             keys.line),
+             errhint("See \"Set up\" in doc/public-codes.md.")));
 }
 
 /// Makes the session's keys of the file's.
