@@ -17,7 +17,7 @@ OUR_HEADERS = $(call ours,$(addsuffix /*.hpp,$(ROOMS)))
 
 # pg_regress: passes on any server that has the extension installed, but for one whose
 # default isolation or strings are not PostgreSQL's own.
-REGRESS = extension generate text parse config contexts stats time codes batch horizon largest typed_keys
+REGRESS = extension generate text parse config contexts stats time codes seal batch horizon largest typed_keys
 REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
@@ -50,7 +50,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: help demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages
-.PHONY: bench bench-generation fleet test-citus
+.PHONY: bench bench-generation bench-seal fleet seal-trips test-citus
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -79,8 +79,14 @@ bench:
 bench-generation:
 	@test/bench/generation.sh
 
+bench-seal:
+	@test/bench/seal.sh
+
 fleet:
 	@$(MAKE) --no-print-directory -C $(top)/test/fleet run
+
+seal-trips:
+	@$(MAKE) --no-print-directory -C $(top)/test/trips run
 
 test-citus:
 	@test/citus.sh
@@ -109,10 +115,12 @@ help:
 	@echo 'make test-packages      test the PGXN archive and the Debian packages (as root)'
 	@echo 'make reference          write doc/reference.md from the catalog and the sources'
 	@echo 'make fleet              simulate 1,024 servers with wrong clocks (IDS=, BOUND_MS=, SEED=)'
+	@echo 'make seal-trips         seal a billion IDs to public codes and open them again (IDS=, SEED=)'
 	@echo 'make dist               make the archive for PGXN, timeshard-VERSION.zip'
 	@echo 'make deb                make the Debian packages, in build/deb'
 	@echo 'make bench              compare Timeshard with its rivals: a report with plots (OUT=folder, QUICK=1)'
 	@echo 'make bench-generation   measure what an ID costs, as ratios'
+	@echo 'make bench-seal         measure what a public code costs, beside gen_random_uuid()'
 
 ifneq ($(PGXS),)
 all:
@@ -138,7 +146,7 @@ $(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix 
 $(addprefix $(CURDIR)/,$(ROOMS)):
 	@mkdir -p $@
 else ifeq ($(filter demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages \
-  bench bench-generation fleet test-citus help,$(MAKECMDGOALS)),)
+  bench bench-generation bench-seal fleet seal-trips test-citus help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

@@ -79,6 +79,10 @@ if [ "$purpose" = test ]; then
   need gcc has gcc
   need python3-yaml python3 -c 'import yaml'
   need python3-psycopg2 has_module psycopg2
+  # FF1 in other languages, and AES for the core's.
+  need python3-cryptography has_module cryptography
+  need libbcprov-java [ -e /usr/share/java/bcprov.jar ]
+  need libssl-dev has_header openssl/evp.h
   # The clients and ORMs of doc/clients.md.
   for module in psycopg sqlalchemy alembic django; do
     need python3-$module has_module $module

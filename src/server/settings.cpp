@@ -7,6 +7,7 @@
 
 #include "compat.hpp"
 #include "placeholder.hpp"
+#include "seal_key_setting.hpp"
 #include "setting_value.hpp"
 
 namespace timeshard {
@@ -169,10 +170,12 @@ void DefineSettings(bool (*identity_is_captured)())
 {
     std::int64_t boot_values[lengthof(kSettings)];
 
-    const char *names[lengthof(kSettings)];
+    const char *names[lengthof(kSettings) + 1];
     for (std::size_t i = 0; i < lengthof(kSettings); i++)
         names[i] = kSettings[i]->name;
+    names[lengthof(kSettings)] = kSealKeyFileSetting;
     CheckUnknownNames(names, identity_is_captured);
+    CheckSealKeyFilePlaceholder();
     for (std::size_t i = 0; i < lengthof(kSettings); i++) {
         Setting &setting = *kSettings[i];
         boot_values[i] = BootValue(setting);
@@ -194,6 +197,7 @@ void DefineSettings(bool (*identity_is_captured)())
                                    setting.name),
                             errhint("Connect again.")));
     }
+    DefineSealKeyFile();
     MarkGUCPrefixReserved("timeshard");
 }
 

@@ -171,8 +171,8 @@ FROM pg_settings WHERE name LIKE 'timeshard.%' ORDER BY name COLLATE "C"
 SQL
     {
         my ($name, $default, $unit, $low, $high, $context, $short, $extra) = @$_;
-        my $range = $low ne '' ? "$low to $high" : range_of_text($node, $name);
-        push @rows, [ "`$name`", "`$default$unit`", join(' ', $range, $unit || ()), "`$context`", prose($extra eq '' ? $short : "$short $extra") ];
+        my $range = $low ne '' ? "$low to $high" : $name =~ /_file$/ ? 'a path' : range_of_text($node, $name);
+        push @rows, [ "`$name`", $default eq '' ? "`''`" : "`$default$unit`", join(' ', $range, $unit || ()), "`$context`", prose($extra eq '' ? $short : "$short $extra") ];
     }
     return table([ 'setting', 'default', 'range', 'context', 'meaning' ], @rows);
 }

@@ -17,6 +17,7 @@ use Manual qw(read_text blocks_of needs_citus broken_links stray_code plan_frame
   with_outputs);
 use ManualParsers qw(parser_for);
 use PostgreSQL::Test::Utils;
+use SealKeys;
 use Timeshard;
 
 my $root = File::Spec->rel2abs("$FindBin::Bin/../..");
@@ -36,8 +37,10 @@ sub name_of
 my $node = new_cluster(
     'manual',
     init => [ extra => [ '--locale=C.UTF-8', '--encoding=UTF8' ] ],
-    conf => "timeshard.node_id = 298\ntimezone = 'UTC'\nautovacuum = off\n",
+    conf => "timeshard.node_id = 298\ntimezone = 'UTC'\nautovacuum = off\ntimeshard.seal_key_file = 'seal.keys'\n",
     create => 0);
+# doc/public-codes.md shows the codes of its own test vectors.
+write_key_file($node->data_dir . '/seal.keys', key_line(0));
 
 # The complaints about one page's blocks, and what update mode would change.
 sub check_blocks
@@ -135,7 +138,7 @@ subtest 'functions and settings that the manual names exist' => sub {
         # A later release may be promised, by its number, where it is named.
         next if $paragraph =~ /\b0\.[4-9]\.0\b/;
         my @missing = grep { !$exists{$_} } $paragraph =~ /\b(timeshard_\w+)(?=\()/g,
-          $paragraph =~ /\b(timeshard\.(?:node|custom|max)_\w+)/g;
+          $paragraph =~ /\b(timeshard\.(?:node|custom|max|seal)_\w+)/g;
         fail("$_ exists") for @missing;
     }
     for my $block (grep { $_->{info} && $_->{info} eq 'postgresql.conf' } blocks_of($all))
@@ -163,7 +166,8 @@ subtest 'tables agree with the server' => sub {
         FROM pg_settings WHERE name LIKE 'timeshard.%'");
     for (split /\n/, $settings)
     {
-        my ($name, $default) = split /\|/;
+        my ($name, $default) = split /\|/, $_, -1;
+        $default = "''" if $default eq '';
         like($page{'README.md'}, qr/^\| `\Q$name\E` \|[^|]*\| `\Q$default\E` \|/m,
             "$name with its default");
     }
