@@ -9,7 +9,7 @@ from targets import CEILING
 # What most people weigh up against each other; the tables have every rival.
 DRAWN = ('timeshard_1', 'timeshard', 'bigserial', 'cached', 'uuid4', 'uuid7', 'pg_uuidv7', 'snowflake', 'pgedge')
 LEFT, RIGHT, TOP = 44, WIDTH - 192, 48
-TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
 def ours(kind):
@@ -29,7 +29,7 @@ def lines_plot(path, title, x_title, ticks, ceiling, series):
     series = [line for line in series if line[2]]
     if not series:
         return
-    values = [number for _, _, points in series for _, three in points for number in three if number > 0]
+    values = [ceiling[0][-1][1], *(number for _, _, points in series for _, three in points for number in three if number)]
     bottom = max((tick for tick in TICKS if tick <= min(values)), default=TICKS[0])
     top = min((tick for tick in TICKS if tick >= max(values)), default=TICKS[-1])
     rows = max(label.count('\n') for _, label in ticks)
@@ -135,7 +135,8 @@ def bulk(run):
             picture.bar(left, y, median, 17, ours(kind))
             if greatest - least > 2:
                 picture.line(left + least, y + 8.5, left + greatest, y + 8.5, 'whisker')
-            picture.text(left + max(median, greatest) + 7, y + 13, f'{threes[column][0]:.3g}', ours(kind))
+            shown = threes[column][0]
+            picture.text(left + greatest + 7, y + 13, f'{shown:.3g}' if shown < 100 else f'{shown:,.0f}', ours(kind))
             if not column:
                 picture.text(left - 10, y + 13, title, ours(kind), 'end')
     picture.write(os.path.join(run.folder, 'bulk.svg'))
