@@ -13,10 +13,10 @@ STYLE = '''
   .bar { fill: #b6bdc5 }
   circle, .bar.ours { fill: #0b7a57 }
   line.grid { stroke: #e4e7eb; stroke-width: 1 }
-  line.spread { stroke-width: 1; opacity: 0.6 }
+  line.spread, line.spread.ours { stroke-width: 1; opacity: 0.6 }
   line.whisker { stroke: #57606a; stroke-width: 1 }
-  .ceiling { stroke: #1f2328; stroke-dasharray: 6 4 }
-  text.ceiling { fill: #1f2328; stroke: none }
+  polyline.ceiling { stroke: #1f2328; stroke-dasharray: 6 4 }
+  text.ceiling { fill: #1f2328 }
   .paper { fill: #ffffff }
   @media (prefers-color-scheme: dark) {
     text { fill: #9198a1 }
@@ -27,7 +27,7 @@ STYLE = '''
     text.ours, circle, .bar.ours { fill: #3fb950 }
     line.grid { stroke: #262c36 }
     line.whisker { stroke: #c9d1d9 }
-    .ceiling { stroke: #f0f6fc }
+    polyline.ceiling { stroke: #f0f6fc }
     .paper { fill: #0d1117 }
   }
 '''

@@ -8,7 +8,7 @@ from targets import CEILING
 
 # What most people weigh up against each other; the tables have every rival.
 DRAWN = ('timeshard_1', 'timeshard', 'bigserial', 'cached', 'uuid4', 'uuid7', 'pg_uuidv7', 'snowflake', 'pgedge')
-LEFT, RIGHT, TOP = 44, WIDTH - 192, 48
+LEFT, RIGHT, TOP = 44, WIDTH - 196, 48
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
@@ -63,8 +63,9 @@ def lines_plot(path, title, x_title, ticks, ceiling, series):
         picture.lines(places, ours(kind))
         ends.append((ours(kind), label, places[-1][1]))
     picture.lines([(at_x(x), at_y(y)) for x, y in ceiling[0] if y <= top * 1.001], 'ceiling')
-    for (kind, label, _), y in zip(ends, apart([end[2] for end in ends], 16)):
-        picture.text(RIGHT + 10, y + 4, label, kind)
+    for (kind, label, end), y in zip(ends, apart([end[2] for end in ends], 16)):
+        picture.line(at_x(1) + 2, end, RIGHT + 11, y, f'spread {kind}')
+        picture.text(RIGHT + 14, y + 4, label, kind)
     picture.write(path)
 
 
