@@ -59,7 +59,6 @@ if [ "$purpose" = demo ] || [ "$purpose" = test ]; then
   need libfaketime has_faketime
 fi
 if [ "$purpose" = bench ] || [ "$purpose" = test ]; then
-  need gnuplot-nox has gnuplot
   need python3 has python3
   need libbenchmark-dev has_header benchmark/benchmark.h
 fi

@@ -1,119 +1,149 @@
-"""The plots, drawn by gnuplot as SVG."""
+"""The plots: what a table does not show at a glance."""
+import math
 import os
-import subprocess
-import sys
 
 from figures import summary
+from picture import WIDTH, Picture, apart
+from targets import CEILING
 
-COLOURS = ['#0b6e4f', '#6bbf59', '#2b59c3', '#7ea3f0', '#c1121f', '#e58f29', '#7b2d8b', '#555555', '#a0785a', '#00a0b0']
-HEAD = '''set encoding utf8
-set terminal svg size {size} dynamic noenhanced font "sans-serif,13" background "white"
-set output "{path}"
-set title {title}
-set grid ytics lc rgb "#dddddd"
-set border 3
-set rmargin 5
-set tics nomirror
-'''
-
-# Beside the plot, which leaves it room only where the margin is not fixed.
-KEY = 'unset rmargin\nset key outside right top Left reverse\n'
+# What most people weigh up against each other; the tables have every rival.
+DRAWN = ('timeshard_1', 'timeshard', 'bigserial', 'cached', 'uuid4', 'uuid7', 'pg_uuidv7', 'snowflake', 'pgedge')
+LEFT, RIGHT, TOP = 44, WIDTH - 196, 48
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
-def quoted(text):
-    return '"' + text.replace('\\', '\\\\').replace('"', '\\"') + '"'
+def ours(kind):
+    return 'ours' if kind.startswith('timeshard') else ''
 
 
-def gnuplot(run, name, title, size, commands):
-    path = os.path.join(run.folder, f'{name}.svg')
-    # In a pipe, so that a report is its text, plots and figures and nothing else.
-    script = HEAD.format(size=size, path=path.replace('"', '\\"'), title=quoted(title)) + commands
-    try:
-        done = subprocess.run(['gnuplot', '-'], input=script, encoding='utf-8', capture_output=True, check=False)
-        why = (done.stderr or f'exit code {done.returncode}') if done.returncode else ''
-    except FileNotFoundError:
-        why = 'gnuplot is not installed'
-    if why:
-        print(f'no plot {name}: {why}', file=sys.stderr)
-        if os.path.exists(path):
-            os.remove(path)
+def drawn(run):
+    return [(kind, run.titles()[kind]) for kind in DRAWN if kind in run.titles()]
 
 
-def colour_of(run, kind):
-    """The same in every plot."""
-    kinds = list(run.titles())
-    return COLOURS[kinds.index(kind) % len(COLOURS)] if kind in kinds else '#999999'
+def lines_plot(path, title, x_title, ticks, ceiling, series):
+    """Lines of million IDs a second on a logarithmic axis, each labelled at its end.
 
-
-def block(name, rows):
-    """Data within the script: each row a list of numbers and quoted texts."""
-    return f'${name} << END\n' + ''.join(' '.join(map(str, row)) + '\n' for row in rows) + 'END\n'
-
-
-def lines_plot(run, name, title, axes, series):
-    """Lines with the least and the greatest; series of (kind, title, [(x, three)])."""
+    ticks: the label of each x, [(x, label)], x from 0 to 1; ceiling: points (x, y) and
+    a label; series: (kind, label, [(x, three)]).
+    """
     series = [line for line in series if line[2]]
     if not series:
         return
-    script = axes
-    parts = []
-    for i, (kind, label, points) in enumerate(series):
-        script += block(f's{i}', [[x, *three] for x, three in points])
-        colour = f'lw {3 if kind.startswith("timeshard") else 1.5} lc rgb {quoted(colour_of(run, kind))}'
-        parts.append(f'$s{i} using 1:2 with lines {colour} title {quoted(label)}')
-        parts.append(f'$s{i} using 1:2:3:4 with yerrorbars pt 7 ps 0.5 {colour} notitle')
-    gnuplot(run, name, title, '1000,480', script + 'plot ' + ', \\\n  '.join(parts) + '\n')
+    values = [ceiling[0][-1][1], *(number for _, _, points in series for _, three in points for number in three if number)]
+    bottom = max((tick for tick in TICKS if tick <= min(values)), default=TICKS[0])
+    top = min((tick for tick in TICKS if tick >= max(values)), default=TICKS[-1])
+    rows = max(label.count('\n') for _, label in ticks)
+    low = TOP + 320
+
+    def at_x(x):
+        return LEFT + 14 + x * (RIGHT - LEFT - 20)
+
+    def at_y(value):
+        share = math.log(max(value, bottom) / bottom) / math.log(top / bottom)
+        return low - min(share, 1) * (low - TOP)
+
+    picture = Picture(low + 34 + 15 * rows, title)
+    for tick in TICKS:
+        if bottom <= tick <= top:
+            picture.line(LEFT, at_y(tick), RIGHT, at_y(tick), 'grid')
+            picture.text(LEFT - 8, at_y(tick) + 4, f'{tick:g}', 'small', 'end')
+    for x, label in ticks:
+        for i, words in enumerate(label.split('\n')):
+            picture.text(at_x(x), low + 18 + 15 * i, words, 'small', 'middle')
+    for i, words in enumerate(x_title.split('\n')):
+        picture.text(RIGHT + 20, low + 18 + 15 * i, words, 'small')
+
+    ends = [('ceiling', ceiling[1], at_y(ceiling[0][-1][1]))]
+    for kind, label, points in sorted(series, key=lambda line: ours(line[0])):
+        places = [(at_x(x), at_y(three[0])) for x, three in points]
+        for (x, three), place in zip(points, places):
+            picture.line(place[0], at_y(three[1]), place[0], at_y(three[2]), f'spread {ours(kind)}')
+            if ours(kind):
+                picture.dot(*place)
+        picture.lines(places, ours(kind))
+        ends.append((ours(kind), label, places[-1][1]))
+    picture.lines([(at_x(x), at_y(y)) for x, y in ceiling[0] if y <= top * 1.001], 'ceiling')
+    for (kind, label, end), y in zip(ends, apart([end[2] for end in ends], 16)):
+        picture.line(at_x(1) + 2, end, RIGHT + 11, y, f'spread {kind}')
+        picture.text(RIGHT + 14, y + 4, label, kind)
+    picture.write(path)
 
 
-def bars(run, name, title, unit, rows, size='860,480'):
-    """One bar for each of (kind, title, three), the least and the greatest on it."""
-    rows = [row for row in rows if row[2]]
+def sessions(run):
+    counts = run.xs('sessions', 'ids_per_s')
+    if not counts:
+        return
+
+    def x_of(count):
+        return math.log(count / counts[0]) / math.log(counts[-1] / counts[0]) if len(counts) > 1 else 0.5
+
+    def points(kind):
+        return [(x_of(count), [number / 1e6 for number in three]) for count in counts
+                if (three := summary(run.rounds('sessions', 'ids_per_s', kind, count)))]
+
+    lines_plot(os.path.join(run.folder, 'sessions.svg'), 'Million IDs a second, all sessions together (log scale)',
+               'sessions', [(x_of(count), str(count)) for count in counts],
+               ([(0, CEILING / 1e6), (1, CEILING / 1e6)], 'default layout\'s ceiling'),
+               [(kind, title, points(kind)) for kind, title in drawn(run)])
+
+
+def layouts(run):
+    """One session with each layout, beside the rivals, which know no layouts."""
+    bits = sorted({int(key[2]) for key in run.figures if key[:2] == ('layouts', 'ids_per_s') and key[3] == '1'})
+    if len(bits) < 2:
+        return
+
+    def x_of(number):
+        return (number - bits[0]) / (bits[-1] - bits[0])
+
+    def three_of(*key):
+        three = summary(run.rounds(*key))
+        return three and [number / 1e6 for number in three]
+
+    series = [('timeshard', 'Timeshard', [(x_of(number), three) for number in bits
+                                          if (three := three_of('layouts', 'ids_per_s', number, 1))])]
+    for kind, title in drawn(run):
+        three = three_of('sessions', 'ids_per_s', kind, 1)
+        if three and not ours(kind):
+            series.append((kind, title, [(0, three), (1, three)]))
+    steps = [bits[0] + (bits[-1] - bits[0]) * i / 100 for i in range(101)]
+    lines_plot(os.path.join(run.folder, 'layouts.svg'), 'Million IDs a second, one session, by layout (log scale)',
+               'node bits\nservers at most',
+               [(x_of(number), f'{number}\n{1 << number:,}' + '\ndefault' * (number == 10)) for number in bits],
+               ([(x_of(step), 1e-3 * 2 ** (22 - step)) for step in steps], 'layout\'s ceiling'), series)
+
+
+def bulk(run):
+    """Time and index size of a bulk insert, side by side, the fastest first."""
+    rows = []
+    for kind, title in drawn(run):
+        if kind == 'timeshard_1':
+            continue  # its keys and inserts are the default layout's
+        time, size = (summary(run.rounds('bulk', measure, kind)) for measure in ('ms', 'index_size'))
+        if time and size:
+            rows.append((kind, title, [number / 1e3 for number in time], [number / 1048576 for number in size]))
     if not rows:
         return
-    data = [[len(rows) - i, *three, quoted(label), int(colour_of(run, kind)[1:], 16)]
-            for i, (kind, label, three) in enumerate(rows)]
-    script = block('bars', data) + f'''unset key
-set xlabel {quoted(unit)}
-set grid xtics lc rgb "#dddddd"
-unset grid
-set xrange [0:*]
-set yrange [0.3:{len(rows) + 0.7}]
-unset ytics
-set ytics scale 0
-plot $bars using (0):1:(0):2:($1-0.35):($1+0.35):6:ytic(5) with boxxyerror fs solid 0.85 noborder lc rgb variable, \\
-  $bars using 2:1:3:4 with xerrorbars pt 0 lc rgb "#222222"
-'''
-    gnuplot(run, name, title, size, script)
+    rows.sort(key=lambda row: row[2][0])
+    count = int(run.about('run').get('bulk_rows', 0))
+    picture = Picture(TOP + 26 + 27 * len(rows) + 14, f'INSERT … SELECT of {count:,} rows into a new table')
+    for column, (left, head) in enumerate(((184, 'seconds'), (456, 'key index, MB'))):
+        picture.text(left, TOP + 12, head, 'small')
+        most = max(row[2 + column][2] for row in rows)
+        for i, (kind, title, *threes) in enumerate(rows):
+            median, least, greatest = (number / most * 180 for number in threes[column])
+            y = TOP + 26 + 27 * i
+            picture.bar(left, y, median, 17, ours(kind))
+            if greatest - least > 2:
+                picture.line(left + least, y + 8.5, left + greatest, y + 8.5, 'whisker')
+            shown = threes[column][0]
+            picture.text(left + greatest + 7, y + 13, f'{shown:.3g}' if shown < 100 else f'{shown:,.0f}', ours(kind))
+            if not column:
+                picture.text(left - 10, y + 13, title, ours(kind), 'end')
+    picture.write(os.path.join(run.folder, 'bulk.svg'))
 
 
 def draw(run):
-    titles = run.titles()
-
-    counts = run.xs('sessions', 'ids_per_s')
-    axes = ('set logscale x 2\nset xlabel "sessions"\nset ylabel "million IDs a second"\nset yrange [0:*]\n'
-            + (f'set xrange [{0.9 * counts[0]}:{1.12 * counts[-1]}]\n' if counts else '') + KEY)
-    lines_plot(run, 'sessions', 'IDs a second, all sessions together', axes, [
-        (kind, title, [(count, [number / 1e6 for number in three]) for count in counts
-                 if (three := summary(run.rounds('sessions', 'ids_per_s', kind, count)))])
-        for kind, title in titles.items()])
-
-    bars(run, 'calls', 'What a call costs, less an empty call', 'ns', [
-        (kind, title, summary(run.together(lambda a, b: max(a - b, 0), ('calls', 'ns', kind), ('calls', 'ns', 'empty'))))
-        for kind, title in titles.items()])
-
-    for name, measure, what, unit, scale in (
-            ('bulk', 'ms', 'INSERT … SELECT into a new table', 'seconds', 1e-3),
-            ('sizes', 'index_size', 'Key index after it', 'MB', 1 / 1048576)):
-        bars(run, name, what, unit, [
-            (kind, title, [number * scale for number in three] if (three := summary(run.rounds('bulk', measure, kind))) else None)
-            for kind, title in titles.items()])
-
-    shares = ['p50', 'p90', 'p95', 'p99', 'p99.9', 'max']
-    ticks = ', '.join(f'"{share}" {i}' for i, share in enumerate(shares))
-    axes = (f'set xtics ({ticks})\nset xrange [-0.3:{len(shares) - 0.7}]\nset logscale y\nset ylabel "µs"\n'
-            + KEY)
-    # A call of less than a microsecond is on the axis.
-    lines_plot(run, 'latency', 'Latency of single calls as a client sees it, over a socket', axes, [
-        (kind, title, [(i, [max(number, 1) for number in three]) for i, share in enumerate(shares)
-                 if (three := summary(run.rounds('client', share, kind)))])
-        for kind, title in [('empty', 'empty call'), *titles.items()]])
+    sessions(run)
+    layouts(run)
+    bulk(run)

@@ -51,6 +51,9 @@ def rivals(run):
     table(['kind', 'CALL'], [[title, f'`{call[kind]}`'] for kind, title in run.titles().items()], numbers=False)
     say('`uuidv7_by_overlay()` and `plpgsql_snowflake()` are the well-known constructions, and stand in '
         '`test/bench/rivals.sh`. Timeshard with one node bit is on a server of its own, all others share one.')
+    if 'pgedge' in call:
+        say('pgEdge snowflake has a ceiling of 4,096 IDs a millisecond too, but does not wait there: it continues with the next '
+            'millisecond, ahead of the clock. Timeshard waits.')
 
 
 def verdicts(run):

@@ -14,7 +14,6 @@ def cost(run):
     say('## What a call costs', 'Nanoseconds a row of a scan, and what is left of them less an empty call: '
         '`pg_backend_pid()`, a C function that returns a variable. With one node bit the layout holds nothing back; '
         'the default layout allows an ID every 244 ns.')
-    plot(run, 'calls', 'cost of a call')
 
     def row(name, title):
         return [title, f'`{call[name]}`', cell(run.rounds('calls', 'ns', name)),
@@ -54,7 +53,7 @@ def sessions(run):
     if run.has('sessions'):
         counts = run.xs('sessions', 'ids_per_s')
         say('## Many sessions', 'Million IDs a second of all sessions together.')
-        plot(run, 'sessions', 'sessions against IDs a second')
+        plot(run, 'sessions', 'IDs a second of all sessions together, against their number')
         kinds_table(run, [str(count) for count in counts],
                     [of(run, 'sessions', 'ids_per_s', count, 1e-6) for count in counts])
         say('Processor time per ID in ns, of the server\'s processes, the start of the sessions included.')
@@ -64,6 +63,7 @@ def sessions(run):
         counts = run.xs('layouts', 'ids_per_s')
         say('## Layouts', 'Million IDs a second with so many sessions, the most that the layout allows, and ns a call in '
             'a scan.')
+        plot(run, 'layouts', 'IDs a second of one session, against the layout')
 
         def row(bits):
             ceiling = (1000 << (22 - bits)) / 1e6
@@ -79,7 +79,6 @@ def latency(run):
     shares = ['mean', 'p50', 'p90', 'p95', 'p99', 'p99.9', 'max']
     if run.has('server') or run.has('client'):
         say('## Latency of single calls')
-        plot(run, 'latency', 'latency of single calls')
     for place, what in (('server', 'Inside the server, µs:'), ('client', 'As a client sees it, µs:')):
         if run.has(place):
             say(what)

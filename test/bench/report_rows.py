@@ -22,8 +22,7 @@ def rows(run):
     count = f'{int(told.get("bulk_rows", 0)):,}'
     if any(run.has(stage) for stage in ('bulk', 'copy_key', 'copy_default')):
         say('## Bulk inserts', 'Every time includes the commit and its sync; a checkpoint goes before.')
-        plot(run, 'bulk', 'bulk insert: time')
-        plot(run, 'sizes', 'bulk insert: size of the key index')
+        plot(run, 'bulk', 'time of a bulk insert, and size of the key index after it')
     written(run, 'bulk', f'### `INSERT … SELECT` of {count} rows into a new table', 'bulk')
     written(run, 'copy_key', f'### `COPY` of {count} rows with the key in the file', 'copy_key')
     written(run, 'copy_default', f'### `COPY` of {count} rows with the key left to its default', 'copy_default')
@@ -67,7 +66,7 @@ def rows(run):
 def by_key(run, span):
     def column(kind):
         figures = run.rounds('ranges', 'ms_by_key', kind, span)
-        return cell(figures) if figures or kind in ('timeshard', 'uuid7', 'snowflake') else '–'
+        return cell(figures) if figures or kind in run.about('range') else '–'
     return column
 
 

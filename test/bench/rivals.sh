@@ -54,11 +54,14 @@ start_servers() {
 # The functions that are written here for want of one in the server, as they are
 # found in many places: UUIDv7 by overlaying a random UUID with the time, and the
 # snowflake in PL/pgSQL on a sequence, 41 bits of time, 13 of shard, 10 of sequence.
+# pgEdge's has 41 bits of milliseconds since 2023, 10 of node and 12 of counter.
 written_here() {
   cat <<'SQL'
 CREATE SEQUENCE numbers;
 CREATE SEQUENCE cached_numbers CACHE 32;
 CREATE SEQUENCE snowflake_numbers;
+CREATE SEQUENCE pgedge_numbers;
+CREATE SEQUENCE hashed_numbers;
 CREATE FUNCTION uuidv7_at(moment timestamptz) RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
     SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
         PLACING substring(int8send(floor(extract(epoch FROM moment) * 1000)::bigint) FROM 3)
@@ -85,28 +88,30 @@ BEGIN
 END $$;
 CREATE FUNCTION snowflake_bound(moment timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT (ceil(extract(epoch FROM moment) * 1000)::bigint - 1314220021721) << 23 $$;
+CREATE FUNCTION pgedge_bound(moment timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (ceil(extract(epoch FROM moment) * 1000)::bigint - 1672531200000) << 22 $$;
 SQL
 }
 
-# Other extensions: what to create, what its kind is called, type, call. Those
-# that this PostgreSQL has not are skipped aloud.
+# Other extensions: what to create, its kind, the kind's title, type, call. Those
+# that this PostgreSQL does not have are skipped aloud.
 other_extensions() {
   cat <<'TABLE'
-uuid-ossp	ossp_v1mc	uuid	uuid_generate_v1mc()
-uuid-ossp	ossp_v4	uuid	uuid_generate_v4()
-pg_uuidv7	pg_uuidv7	uuid	uuid_generate_v7()
-pgx_ulid	pgx_ulid	ulid	gen_ulid()
-ulid	ulid	ulid	gen_ulid()
-pg_ulid	pg_ulid	ulid	gen_ulid()
-pg_idkit	idkit_ulid	text	idkit_ulid_generate()
-pg_idkit	idkit_ksuid	text	idkit_ksuid_generate()
-snowflake	pgedge	bigint	snowflake.nextval('numbers'::regclass)
-pg_hashids	hashids	text	id_encode(nextval('numbers'))
+uuid-ossp	ossp_v1mc	uuid-ossp v1mc	uuid	uuid_generate_v1mc()
+uuid-ossp	ossp_v4	uuid-ossp v4	uuid	uuid_generate_v4()
+pg_uuidv7	pg_uuidv7	pg_uuidv7	uuid	uuid_generate_v7()
+pgx_ulid	pgx_ulid	pgx_ulid	ulid	gen_ulid()
+ulid	ulid	ulid	ulid	gen_ulid()
+pg_ulid	pg_ulid	pg_ulid	ulid	gen_ulid()
+pg_idkit	idkit_ulid	pg_idkit ULID	text	idkit_ulid_generate()
+pg_idkit	idkit_ksuid	pg_idkit KSUID	text	idkit_ksuid_generate()
+snowflake	pgedge	pgEdge snowflake	bigint	snowflake.nextval('pgedge_numbers')
+pg_hashids	hashids	pg_hashids	text	id_encode(nextval('hashed_numbers'))
 TABLE
 }
 
 define_kinds() {
-  local extension name key_type function major last=
+  local extension name heading key_type function major last=
   written_here | sql layout_10 >&2
   kind timeshard 'Timeshard' layout_10 bigint 'timeshard_next_id()'
   kind timeshard_1 'Timeshard, one node bit' layout_1 bigint 'timeshard_next_id()'
@@ -129,15 +134,19 @@ define_kinds() {
   range[uuid7]='id >= uuidv7_bound(SINCE) AND id < uuidv7_bound(UNTIL)'
   at[snowflake]='snowflake_bound(moment) | (5 << 10) | n % 1024'
   range[snowflake]='id >= snowflake_bound(SINCE) AND id < snowflake_bound(UNTIL)'
+  at[pg_uuidv7]='uuid_timestamptz_to_v7(moment)'
+  range[pg_uuidv7]='id >= uuid_timestamptz_to_v7(SINCE, true) AND id < uuid_timestamptz_to_v7(UNTIL, true)'
+  at[pgedge]='pgedge_bound(moment) | (1 << 12) | n % 4096'
+  range[pgedge]='id >= pgedge_bound(SINCE) AND id < pgedge_bound(UNTIL)'
 
-  while IFS=$'\t' read -r extension name key_type function; do
+  while IFS=$'\t' read -r extension name heading key_type function; do
     if [ "$(sql layout_10 -c "SELECT count(*) FROM pg_available_extensions WHERE name = '$extension'" </dev/null)" = 0 ]; then
       [ "$extension" = "${last:-}" ] || told skipped "$extension" 'not installed'
       last=$extension
       continue
     fi
     if sql layout_10 -c "CREATE EXTENSION IF NOT EXISTS \"$extension\"" -c "SELECT $function" </dev/null >"$work/err" 2>&1; then
-      kind "$name" "$extension: $function" layout_10 "$key_type" "$function"
+      kind "$name" "$heading" layout_10 "$key_type" "$function"
     else
       told skipped "$extension" "does not work here: $(grep -m 1 ERROR "$work/err" || head -n 1 "$work/err")"
     fi

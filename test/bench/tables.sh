@@ -2,6 +2,8 @@
 # Sourced by bench.sh: the stages that store rows.
 
 table_kinds() { local kind; for kind in "${kinds[@]}"; do [ "$kind" = timeshard_1 ] || echo "$kind"; done; }
+# Those whose keys carry a time that can be asked for in order.
+timed_kinds() { local kind; for kind in "${kinds[@]}"; do [ -z "${range[$kind]:-}" ] || echo "$kind"; done; }
 density_of() { if [ -n "$has_density" ]; then echo "(pgstatindex('$1')).avg_leaf_density"; else echo "''"; fi; }
 
 # write_rows SERVER STATEMENT TABLE: ms, bytes of WAL, of table, of key index, and
@@ -90,7 +92,7 @@ setup_fill() {
   told command fill "CREATE TABLE grown (id TYPE PRIMARY KEY DEFAULT CALL, created_at timestamptz NOT NULL, customer integer);
 INSERT INTO grown SELECT KEY, moment, n % 1000 FROM (SELECT n, until - interval '10 days' * (1 - n / $grown_rows.0) AS moment
   FROM generate_series(1, $grown_rows) AS n) AS rows;
--- KEY is a key of that moment: $(for kind in timeshard uuid7 snowflake; do printf '%s for %s, ' "${at[$kind]}" "${title[$kind]}"; done)and CALL for the others"
+-- KEY is a key of that moment: $(for kind in $(timed_kinds); do printf '%s for %s, ' "${at[$kind]}" "${title[$kind]}"; done)and CALL for the others"
 }
 items_fill() { table_kinds; }
 measure_fill() { # measure_fill ROUND KIND
@@ -117,7 +119,8 @@ setup_ranges() {
   local kind
   told command ranges "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) SELECT count(*), sum(customer) FROM grown WHERE CONDITION; -- the second of two
 by the index on created_at: created_at >= SINCE AND created_at < UNTIL
-$(for kind in timeshard uuid7 snowflake; do echo "by the key, ${title[$kind]}: ${range[$kind]}"; done)"
+$(for kind in $(timed_kinds); do echo "by the key, ${title[$kind]}: ${range[$kind]}"; done)"
+  for kind in $(timed_kinds); do told range "$kind" "${range[$kind]}"; done
   for kind in $(items_of_filled); do
     sql "${cluster[$kind]}" -c "CREATE INDEX grown_${kind}_at ON grown_$kind (created_at)" -c "VACUUM ANALYZE grown_$kind" || return
     record fill second_index_size "$kind" '' 1 "$(sql "${cluster[$kind]}" -c "SELECT pg_relation_size('grown_${kind}_at')")"

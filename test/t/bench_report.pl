@@ -157,16 +157,25 @@ sub numbers_of
     is_deeply(\@wrong, [], 'the figures are those of figures.tsv');
     my %index = map { $_ => $values->{"fill index_size $_ "}[0] } qw(timeshard uuid4);
     cmp_ok($index{timeshard}, '<', $index{uuid4}, 'an index of 64-bit keys is smaller than one of UUIDs');
-    is_deeply([ @$values{map { "ranges rows_by_${_} timeshard day" } qw(key created_at)} ], [ ([ 1000, 1000 ]) x 2 ],
-        'the key finds the rows of the last day, as created_at does');
+    for my $kind (grep { $values->{"ranges rows_by_key $_ day"} } @kinds)
+    {
+        is_deeply([ @$values{map { "ranges rows_by_${_} $kind day" } qw(key created_at)} ], [ ([ 1000, 1000 ]) x 2 ],
+            "the key finds the rows of the last day, as created_at does: $titles->{$kind}");
+    }
 
-    for my $plot (qw(sessions calls bulk sizes latency))
+    my @drawn = qw(timeshard timeshard_1 bigserial cached uuid4 uuid7 snowflake);
+    push @drawn, grep { $titles->{$_} } qw(pg_uuidv7 pgedge);
+    my %lines_of_plot = (sessions => \@drawn, map { $_ => [ grep { $_ ne 'timeshard_1' } @drawn ] } qw(layouts bulk));
+    for my $plot (sort keys %lines_of_plot)
     {
         my $path = "$folder/$plot.svg";
         ok(-s $path && system_log('python3', '-c', 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])', $path) == 0,
             "$plot.svg is well-formed");
         my $text = -e $path ? slurp_file($path) : '';
-        is_deeply([ grep { index($text, ">$_<") < 0 } values %$titles ], [], "and has every rival: $plot.svg");
+        my @labels = map { $titles->{$_} } @{ $lines_of_plot{$plot} };
+        is_deeply([ grep { index($text, ">$_<") < 0 } @labels ], [], "and has a label for each line: $plot.svg");
+        my @heights = sort { $a <=> $b } map { $text =~ /y="([\d.]+)"[^>]*>\Q$_\E</ ? $1 : () } @labels;
+        is_deeply([ grep { $heights[$_] - $heights[ $_ - 1 ] < 14 } 1 .. $#heights ], [], "none over another: $plot.svg");
         like($report, qr/\]\(\Q$plot\E\.svg\)/, "and the report shows it: $plot.svg");
     }
 }
