@@ -2,6 +2,10 @@
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SET timezone = 'UTC';
+-- Where no node ID is configured, the first ID warns.
+SET client_min_messages = error;
+DO 'BEGIN PERFORM timeshard_next_id(); END';
+RESET client_min_messages;
 CREATE SCHEMA shop;
 SET search_path = shop, public;
 SELECT timeshard_create_type('order_id', 'ORD_') AS digits, timeshard_create_type('customer_id', 'CUS_', style => 'code') AS code;
