@@ -52,7 +52,8 @@ extern "C" {
 
 TIMESHARD_MODULE_MAGIC;
 
-void _PG_init(void)
+// With the mark of its own, since fmgr.h's declaration is of another name space.
+PGDLLEXPORT void _PG_init(void)
 {
     DefineSettings(IdentityIsCaptured);
     if (process_shared_preload_libraries_in_progress)
