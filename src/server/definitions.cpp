@@ -77,6 +77,11 @@ Oid DefineEach(const char *sql, Oid schema)
     ListCell *cell;
     foreach (cell, raw_parser(sql, RAW_PARSE_DEFAULT)) {
         Node *statement = lfirst_node(RawStmt, cell)->stmt;
+        if (IsA(statement, GrantStmt)) {
+            ExecuteGrantStmt(castNode(GrantStmt, statement));
+            CommandCounterIncrement();
+            continue;
+        }
         const ObjectAddress object = Define(StateFor(sql), statement);
         CommandCounterIncrement();
         CheckSchema(object, schema);

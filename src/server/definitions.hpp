@@ -8,9 +8,9 @@ namespace timeshard {
 
 /// Runs the statements of `sql`, which must be CREATE or COMMENT ON FUNCTION, TYPE,
 /// OPERATOR, OPERATOR CLASS, AGGREGATE and CAST, as the bootstrap superuser, and grants
-/// EXECUTE on each function to PUBLIC. Every other object then belongs to that
-/// superuser, and the type that the last statement about one creates to the caller.
-/// Returns that type.
+/// EXECUTE on each function to PUBLIC, which a later REVOKE in `sql` can take back. Every other
+/// object then belongs to that superuser, and the type that the last statement about one creates to
+/// the caller. Returns that type.
 ///
 /// The statements go straight to the server's functions: an event trigger, which
 /// belongs to the database's owner, must not run in here. So must nothing else that a

@@ -9,6 +9,7 @@
 #include "../server/compat.hpp"
 
 #include "text_values.hpp"
+#include "typed_key.hpp"
 
 namespace timeshard {
 namespace {
@@ -40,7 +41,8 @@ KeptPrefix *ReadPrefix(const FmgrInfo &function)
     return prefix;
 }
 
-/// The prefix of the type that the calling function belongs to.
+} // namespace
+
 std::string_view PrefixOf(FunctionCallInfo fcinfo)
 {
     FmgrInfo *function = fcinfo->flinfo;
@@ -51,6 +53,8 @@ std::string_view PrefixOf(FunctionCallInfo fcinfo)
     const auto prefix = static_cast<const KeptPrefix *>(function->fn_extra);
     return {prefix->text, prefix->size};
 }
+
+namespace {
 
 Datum KeyFrom(FunctionCallInfo fcinfo, std::string_view text)
 {

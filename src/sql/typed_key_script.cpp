@@ -99,6 +99,16 @@ CREATE FUNCTION {_last_before}(at pg_catalog.timestamptz) RETURNS {}
 CREATE FUNCTION {_between}(id {}, since pg_catalog.timestamptz, until pg_catalog.timestamptz) RETURNS pg_catalog.bool
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN id OPERATOR({.}.>) {_last_before}(since) AND id OPERATOR({.}.<=) {_last_before}(until);
+-- The key of public codes is the server's: not for everybody, as timeshard_seal().
+CREATE FUNCTION {_seal}({prefix} {}) RETURNS pg_catalog.text
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS {library}, 'timeshard_key_seal';
+CREATE FUNCTION {_open}({prefix} pg_catalog.text) RETURNS {}
+    LANGUAGE C STABLE STRICT PARALLEL SAFE AS {library}, 'timeshard_key_open';
+REVOKE ALL ON FUNCTION {_seal}({}) FROM PUBLIC;
+REVOKE ALL ON FUNCTION {_open}(pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION {_seal}({}) IS
+    'a key as a public code behind its prefix, as timeshard_seal(bigint, text) with the prefix as the purpose';
+COMMENT ON FUNCTION {_open}(pg_catalog.text) IS 'the key of such a code';
 COMMENT ON FUNCTION {_time}({}) IS 'when a key was made, as timeshard_time(bigint)';
 COMMENT ON FUNCTION {_parse}({}) IS 'takes a key apart, as timeshard_parse(bigint)';
 COMMENT ON FUNCTION {_last_before}(pg_catalog.timestamptz) IS
@@ -124,7 +134,7 @@ DROP FUNCTION {_in}(pg_catalog.cstring), {_out}({}), {_recv}(pg_catalog.internal
     {_eq}({}, {}), {_ne}({}, {}), {_lt}({}, {}), {_le}({}, {}), {_gt}({}, {}), {_ge}({}, {}), {_cmp}({}, {}),
     {_hash}({}), {_hash_extended}({}, pg_catalog.int8), {_smaller}({}, {}), {_larger}({}, {}),
     {_from_text}(pg_catalog.text), {_time}({}), {_parse}({}), {_last_before}(pg_catalog.timestamptz),
-    {_between}({}, pg_catalog.timestamptz, pg_catalog.timestamptz);
+    {_seal}({}), {_open}(pg_catalog.text), {_between}({}, pg_catalog.timestamptz, pg_catalog.timestamptz);
 )sql";
 
 /// What stands for a word in braces: "" and "." and "_suffix" are names of `type`, the

@@ -31,6 +31,24 @@ for my $first (0 .. 3)
     is($node->safe_psql('postgres', "SELECT code FROM $values WHERE number = $first AND timeshard_seal(id, purpose) <> code"), '', "key $first seals");
 }
 
+subtest 'typed keys' => sub {
+    $node->safe_psql('postgres', q(SELECT timeshard_create_type('order_id', 'ORD_'), timeshard_create_type('bill_id', 'BIL_'); CREATE ROLE plain));
+    my $id = 390236751975849984;
+    my $code = $node->safe_psql('postgres', "SELECT order_id_seal($id\::order_id)");
+    is($code, 'ORD_' . $node->safe_psql('postgres', "SELECT timeshard_seal($id, 'ORD_')"), 'the prefix, and the code for it as the purpose');
+    is($node->safe_psql('postgres', "SELECT order_id_open('$code')"), "ORD_0$id", 'gives the key back');
+    is($node->safe_psql('postgres', "SELECT order_id_open('" . substr($code, 0, 4) . lc(substr $code, 4) . "')"), "ORD_0$id", 'in lower case too');
+    fails_with($node, "SELECT bill_id_open('$code')", qr/22P02: invalid public code: "$code"\nDETAIL:  A code of this type starts with "BIL_"/, 'another type\'s prefix');
+    fails_with($node, "SELECT order_id_open('$code' || '0')", qr/22P02: invalid public code: "${code}0"\nDETAIL:  A code has 13 characters/, 'too long');
+    is($node->safe_psql('postgres', 'SELECT order_id_open(NULL) IS NULL, order_id_seal(NULL) IS NULL'), 't|t', 'null is null');
+    for my $call ("order_id_seal('ORD_0$id')", "order_id_open('$code')")
+    {
+        fails_with($node, "SET ROLE plain; SELECT $call", qr/42501: permission denied for function order_id_/, "not for everybody: $call");
+    }
+    $node->safe_psql('postgres', q(SELECT timeshard_drop_type('order_id'), timeshard_drop_type('bill_id'); DROP ROLE plain));
+    is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_proc WHERE proname ~ '^(order|bill)_id')), 0, 'dropped with the type');
+};
+
 subtest 'other languages agree' => sub {
     my ($out, $err) = ('', '');
     my @python = ('/usr/bin/python3', '-B');
