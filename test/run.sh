@@ -30,7 +30,7 @@ say "Building in $work"
 make_sandbox
 as_user make -s -j"$jobs" -C "$work/src" PG_CONFIG="$pg_config" TIMESHARD_CXXFLAGS=-Werror install >"$work/build.log" 2>&1 ||
   { cat "$work/build.log"; exit 1; }
-"$work/src/test/check_library.sh" "$("$pg_config" --pkglibdir)/timeshard.so"
+"$work/src/test/check_library.sh" "$("$pg_config" --pkglibdir)"
 "$work/src/test/check_sources.sh" "$work/src" "$pg_config"
 
 for stage in $stages; do

@@ -59,8 +59,8 @@ std::optional<Identity> IdentityOfThisRun(const MarkReading &mark)
     identity.custom_epoch = record.custom_epoch;
     identity.node_id = record.node_id;
     identity.node_id_bits = record.node_id_bits;
-    identity.configured_node_id = record.node_id_derived != 0 ? -1 : record.node_id;
     identity.node_id_source = static_cast<NodeIdSource>(record.node_id_source);
+    identity.configured_node_id = record.node_id_derived != 0 ? -1 : record.node_id;
     strlcpy(identity.node_address, record.node_address, sizeof(identity.node_address));
     return identity;
 }
@@ -73,7 +73,7 @@ bool LayoutDiffers(const MarkRecord &record, const Identity &identity)
 
 bool IsNodeIdLost(const MarkRecord &record, const Identity &identity)
 {
-    return record.node_id_derived == 0 && identity.configured_node_id < 0;
+    return record.node_id_derived == 0 && identity.configured_node_id == -1;
 }
 
 void RaiseLostNodeIdError(const MarkReading &mark, const Identity &identity)
@@ -114,6 +114,8 @@ void ReportProvenance(const MarkReading &mark, const Identity &identity, const L
                  errdetail("The new one holds from ID %lld on.",
                            static_cast<long long>(change.since_id)),
                  errhidestmt(true)));
+    if (identity.node_id_source == NodeIdSource::kRegistry)
+        return; // the claim is the registry's matter, and a copy has another
     if (record.node_id != identity.node_id)
         ereport(LOG_SERVER_ONLY, (errmsg("timeshard's node ID has changed from %d to %d",
                                          record.node_id, identity.node_id),
