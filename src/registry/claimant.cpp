@@ -24,6 +24,9 @@ constexpr std::int64_t kExtendAfterNs = 60 * kSecondNs;
 constexpr std::int64_t kRetryNs = 1 * kSecondNs; ///< if there was no answer
 constexpr std::int64_t kRetryAnsweredNs = 5 * kSecondNs;
 
+/// How often the same trouble is logged.
+constexpr std::int64_t kLogAgainNs = 600 * kSecondNs;
+
 /// How long a stop of the server may wait for the registry.
 constexpr std::int64_t kEndWithinNs = 2 * kSecondNs;
 
@@ -81,15 +84,36 @@ const char *EndText(std::int64_t end)
     return TimeText(state->header.identity.custom_epoch + end);
 }
 
-/// Notes what is wrong, for sessions, and logs it once.
+/// True if what is wrong should be logged: its kind is news, or it has lasted for long.
+/// Messages of some kinds change each time.
+bool IsWorthLogging(const Answer &answer)
+{
+    static Outcome logged = Outcome::kClaimed;
+    static std::int64_t logged_ns = 0;
+    const std::int64_t now_ns = MonotonicNanoseconds();
+    if (answer.outcome == logged && now_ns - logged_ns < kLogAgainNs)
+        return false;
+    logged = answer.outcome;
+    logged_ns = now_ns;
+    return true;
+}
+
+/// Notes what is wrong, for sessions and the log, or that nothing is any more.
 void NoteTrouble(const Answer &answer)
 {
-    if (NoteClaimError(answer.message) && answer.message[0] != '\0')
-        ereport(WARNING, (errmsg("timeshard's registry gives no claim: %s", answer.message),
-                          HasClaim() ? errdetail("The claim of node ID %d holds until %s.",
-                                                 CurrentNodeId(state->header),
-                                                 EndText(state->header.claim_end.load()))
-                                     : 0));
+    const bool news = NoteClaimError(answer.message);
+    if (!IsWorthLogging(answer))
+        return;
+    if (answer.message[0] == '\0') {
+        if (news)
+            ereport(LOG, (errmsg("timeshard's registry answers again")));
+        return;
+    }
+    ereport(WARNING, (errmsg("timeshard's registry gives no claim: %s", answer.message),
+                      HasClaim() ? errdetail("The claim of node ID %d holds until %s.",
+                                             CurrentNodeId(state->header),
+                                             EndText(state->header.claim_end.load()))
+                                 : 0));
 }
 
 /// Takes over a new claim. False if this process has to end.
@@ -131,7 +155,10 @@ std::int64_t ExtendNumber()
     if (answer.outcome == Outcome::kInterrupted)
         return 0;
     NoteTrouble(answer);
-    if (answer.outcome == Outcome::kExtended || answer.outcome == Outcome::kConfirmed) {
+    const bool other = answer.outcome == Outcome::kExtended &&
+                       answer.interval.number != CurrentNodeId(state->header);
+    if (!other &&
+        (answer.outcome == Outcome::kExtended || answer.outcome == Outcome::kConfirmed)) {
         SetCredentials(answer.proof, "");
         if (answer.outcome == Outcome::kConfirmed)
             return 0;
