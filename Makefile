@@ -119,9 +119,10 @@ ifneq ($(PGXS),)
 all:
 include $(PGXS)
 
-$(DATA_built): sql/timeshard.sql
+# The registry's part stands in a file of its own.
+$(DATA_built): sql/timeshard.sql sql/timeshard_registry.sql
 	@mkdir -p $(@D)
-	cp $< $@
+	sed -e '/^-- Here: timeshard_registry.sql/r $(word 2,$^)' $< >$@
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
