@@ -17,7 +17,7 @@ OUR_HEADERS = $(call ours,$(addsuffix /*.hpp,$(ROOMS)))
 
 # pg_regress: passes on any server that has the extension installed, but for one whose
 # default isolation or strings are not PostgreSQL's own.
-REGRESS = extension generate text parse config contexts stats time codes batch horizon largest
+REGRESS = extension generate text parse config contexts stats time codes batch horizon largest registry
 REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without

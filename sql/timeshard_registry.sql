@@ -535,6 +535,8 @@ COMMENT ON VIEW timeshard_claims IS
 'every claim of a number that the registry remembers: who held it, and the IDs it allowed, first_offset up to end_offset, in ms since the epoch;
 end_offset is null if the registry has lost its memory since';
 
+-- A view reads tables with its owner's rights, but calls functions with the reader's, so it
+-- calls none of the registry's.
 CREATE VIEW timeshard_fleet AS
 SELECT n.number,
     CASE WHEN n.end_offset <= now.now THEN 'free' WHEN n.resting THEN 'resting'
@@ -543,7 +545,9 @@ SELECT n.number,
     CASE WHEN h.number IS NOT NULL THEN pg_catalog.to_timestamp((n.granted_at + r.custom_epoch) / 1000.0::float8) END AS extended_at,
     pg_catalog.to_timestamp((n.end_offset + r.custom_epoch) / 1000.0::float8) AS ends_at
 FROM timeshard_registry AS r
-CROSS JOIN (SELECT timeshard_registry_now() AS now OFFSET 0) AS now
+CROSS JOIN LATERAL (
+    SELECT greatest(max(g.granted_at), (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000.0::float8)::bigint - r.custom_epoch) AS now
+    FROM timeshard_registry_numbers AS g) AS now
 CROSS JOIN timeshard_registry_numbers AS n
 LEFT JOIN timeshard_registry_history AS h ON h.number = n.number AND h.end_offset IS NULL;
 COMMENT ON VIEW timeshard_fleet IS
@@ -562,16 +566,35 @@ END;
 COMMENT ON FUNCTION timeshard_claimant(bigint) IS
 'who held the node ID of this ID at its time: no row if nobody that the registry remembers did';
 
--- Nobody but the owner sees keys and nonces, and nobody claims without a grant.
-REVOKE ALL ON FUNCTION
-    timeshard_hmac, timeshard_registry_error, timeshard_registry_clock, timeshard_registry_now, timeshard_registry_text,
-    timeshard_registry_ahead, timeshard_registry_system, timeshard_registry_sign, timeshard_registry_shown,
-    timeshard_registry_check_proof, timeshard_registry_forgot, timeshard_registry_lay_to_rest, timeshard_registry_remember,
-    timeshard_registry_refusal, timeshard_registry_note, timeshard_claim_as_owner, timeshard_claim,
-    timeshard_extend_claim_as_owner, timeshard_extend_claim, timeshard_end_claim_as_owner, timeshard_end_claim,
-    timeshard_is_claimed_as_owner, timeshard_is_claimed, timeshard_create_registry_as_owner, timeshard_create_registry,
-    timeshard_registry_restored_as_owner, timeshard_registry_restored, timeshard_registry_free_as_owner, timeshard_registry_free
-FROM PUBLIC;
+-- Nobody but the owner sees keys and nonces, and nobody claims without a grant. Everything
+-- belongs to the extension's owner: an owner without superuser rights can restore a dump, and a
+-- claim runs with that owner's rights.
+DO $body$
+DECLARE
+    owner text := (SELECT extowner::pg_catalog.regrole FROM pg_catalog.pg_extension WHERE extname = 'timeshard');
+    ours record;
+BEGIN
+    FOR ours IN
+        SELECT p.oid::pg_catalog.regprocedure AS name
+        FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid
+        WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
+        AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'timeshard')
+        AND (p.proname ~ '^timeshard_registry_|_as_owner$'
+            OR p.proname IN ('timeshard_claim', 'timeshard_extend_claim', 'timeshard_end_claim', 'timeshard_is_claimed',
+                'timeshard_create_registry', 'timeshard_hmac'))
+        ORDER BY p.oid
+    LOOP
+        EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', ours.name, owner);
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', ours.name);
+    END LOOP;
+    FOR ours IN
+        SELECT * FROM (VALUES ('timeshard_registry'), ('timeshard_registry_numbers'), ('timeshard_registry_history'),
+            ('timeshard_claims'), ('timeshard_fleet')) AS v (name)
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %I OWNER TO %s', ours.name, owner);
+    END LOOP;
+END
+$body$;
 GRANT SELECT ON timeshard_fleet, timeshard_claims TO pg_monitor;
 
 SELECT pg_catalog.pg_extension_config_dump('timeshard_registry', '');
