@@ -21,7 +21,7 @@ OUR_HEADERS = $(call ours,$(addsuffix /*.hpp,$(ROOMS) src/registry))
 
 # pg_regress: passes on any server that has the extension installed, but for one whose
 # default isolation or strings are not PostgreSQL's own.
-REGRESS = extension generate text parse config contexts stats time codes batch horizon largest
+REGRESS = extension generate text parse config contexts stats time codes batch horizon largest registry
 REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
@@ -123,9 +123,10 @@ ifneq ($(PGXS),)
 all:
 include $(PGXS)
 
-$(DATA_built): sql/timeshard.sql
+# The registry's part stands in a file of its own.
+$(DATA_built): sql/timeshard.sql sql/timeshard_registry.sql
 	@mkdir -p $(@D)
-	cp $< $@
+	sed -e '/^-- Here: timeshard_registry.sql/r $(word 2,$^)' $< >$@
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)

@@ -402,6 +402,8 @@ their maximum is what timeshard_raise_floor() takes after a restore;
 values below 0 and over a day ahead of the clock are left out;
 a note, and a warning, where a table cannot be read or values ahead of the clock are left out';
 
+-- Here: timeshard_registry.sql
+
 -- Who creates the extension is warned if no node ID is configured.
 CREATE FUNCTION timeshard_warn_of_node_id() RETURNS void
 LANGUAGE C AS 'MODULE_PATHNAME', 'timeshard_warn_of_node_id';

@@ -51,7 +51,7 @@ for stage in $stages; do
     say 'SQL, by pg_regress'
     as_user "$bindir/initdb" -D "$work/data" -N -A trust -U postgres >"$work/initdb.log"
     as_user "$bindir/pg_ctl" -D "$work/data" -l "$work/regress.log" -w \
-      -o "-c listen_addresses='' -c unix_socket_directories='$work' -c fsync=off" start >/dev/null
+      -o "-c listen_addresses='' -c unix_socket_directories='$work'" start >/dev/null
     as_user env PGHOST="$work" PGUSER=postgres make -s -C "$work/src" PG_CONFIG="$pg_config" installcheck ||
       { cat "$work/src/regression.diffs"; exit 1; }
     as_user "$bindir/pg_ctl" -D "$work/data" -m fast -w stop >/dev/null

@@ -87,6 +87,7 @@ SELECT p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid
     CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
     p.proisstrict, CASE p.proparallel WHEN 's' THEN 'parallel safe' WHEN 'r' THEN 'parallel restricted' ELSE 'parallel unsafe' END,
     has_function_privilege('public', p.oid, 'EXECUTE'), 'internal'::regtype = ANY (p.proargtypes),
+    p.proname ~ '^timeshard_(registry_(?!free$|restored$)|hmac$)|_as_owner$',
     (SELECT string_agg(format('%s %s', a.name, format_type(a.type, NULL)), ',' ORDER BY a.n)
      FROM unnest(p.proargnames, p.proallargtypes, p.proargmodes) WITH ORDINALITY AS a(name, type, mode, n) WHERE a.mode = 'o'),
     pg_get_function_identity_arguments(p.oid)
@@ -99,13 +100,18 @@ SQL
 sub functions
 {
     my ($node) = @_;
-    my ($page, $internal, $last) = ('', '', '');
+    my ($page, $internal, $behind, $last) = ('', '', '', '');
     for my $row (rows($node, $functions))
     {
-        my ($name, $arguments, $result, $comment, $volatility, $strict, $parallel, $public, $for_planner, $columns) = @$row;
+        my ($name, $arguments, $result, $comment, $volatility, $strict, $parallel, $public, $for_planner, $for_registry, $columns) = @$row;
         if ($for_planner eq 't')
         {
             $internal .= wrapped("- `$name(internal)`: " . prose($comment), '  ') . "\n";
+            next;
+        }
+        if ($for_registry eq 't')
+        {
+            $behind .= wrapped("- `$name`: " . prose($comment), '  ') . "\n";
             next;
         }
         $arguments = join ', ', grep { !/^OUT / } split /, /, $arguments;
@@ -118,7 +124,7 @@ sub functions
         $page .= $public eq 't' ? ".\n\n" : ". Not for everybody: for superusers, and whom they grant it.\n\n";
         $page .= table([ 'column', 'type' ], map { [ map { "`$_`" } /^(\S+) (.*)$/ ] } split /,/, $columns) . "\n" if $columns;
     }
-    return $page . "For the planner, not to be called:\n\n$internal\n";
+    return $page . "For the planner, not to be called:\n\n$internal\n" . "Behind the registry's functions, not to be called:\n\n$behind\n";
 }
 
 my $types = <<'SQL';

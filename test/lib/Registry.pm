@@ -1,144 +1,95 @@
-# Registries of node IDs, and servers that claim from them.
-#
-#   my $registry = new_registry('registry');
-#   my $node = new_claimant('claimant', $registry);
-#   is(number_of($node), 100, 'it has claimed the first number');
+# A registry of node IDs and its claimants, as a test sees them: each call is a
+# statement in a connection of its own, and gives a hash of what is returned.
 package Registry;
 
 use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
-use FaultKit;
+use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Test::More;
+use Time::HiRes ();
 use Timeshard;
-use TimeshardSession;
 
-our @EXPORT = qw(
-  new_registry new_claimant claim_from registry_settings await_claim number_of claim_of
-  claimed_until registry_error claimant_pid fleet_state ask_again check_claims $no_claim
-);
+our @EXPORT = qw(new_registry claim extend_claim end_claim number_is now_ms refused_call EPOCH MINUTE);
 
-# The error of a call that finds no claim.
-our $no_claim = qr/ERROR:  55000: this server holds no claim of a node ID, and issues no IDs/;
+use constant EPOCH => 1702385533000;
+use constant MINUTE => 60_000;
 
-# A server that hands out the numbers 100 to 199, or those of numbers => '[1,3]'. It
-# stands on its own feet: its own number is configured. Knows new_cluster's options.
+# A cluster with a registry in the database postgres. Tests turn fsync off, and a
+# registry needs it.
 sub new_registry
 {
-    my ($name, %options) = @_;
-    my $numbers = delete $options{numbers} // '[100,199]';
-    my $node = fault_cluster($name, shim => 0, %options, conf => "timeshard.node_id = 1\n" . ($options{conf} // ''));
-    $node->safe_psql('postgres', "SELECT timeshard_create_registry('$numbers')");
+    my ($name, $numbers, %options) = @_;
+    my $length = delete $options{claim_length} // '1 day';
+    my $node = new_cluster($name, %options, conf => "timeshard.node_id = 1\nfsync = on\n" . ($options{conf} // ''));
+    $node->safe_psql('postgres', "SELECT timeshard_create_registry('$numbers', '$length')");
     return $node;
 }
 
-# How a server finds the registry.
-sub registry_settings
-{
-    my ($registry) = @_;
-    return "timeshard.node_id = 'registry'\ntimeshard.registry = 'host=" . $registry->host . ' port=' . $registry->port . " dbname=postgres'\n";
-}
-
-# A server that claims its number. Knows new_cluster's options.
-sub new_claimant
-{
-    my ($name, $registry, %options) = @_;
-    my $conf = registry_settings($registry) . ($options{conf} // '');
-    return fault_cluster($name, shim => 0, preload => 1, derived => 1, %options, conf => $conf);
-}
-
-# Has a server that is not started claim from the registry.
-sub claim_from
-{
-    my ($node, $registry) = @_;
-    $node->append_conf('postgresql.conf', "shared_preload_libraries = 'timeshard'\n" . registry_settings($registry));
-    return;
-}
-
-# Number, time until, and last error, as timeshard_claim_status() has them.
-sub claim_of
+# This machine's clock in ms since 1970. A registry whose clock the test has
+# stepped says itself what it is.
+sub now_ms
 {
     my ($node) = @_;
-    return split /\|/, $node->safe_psql('postgres', 'SELECT node_id, extract(epoch FROM claimed_until), registry_error FROM timeshard_claim_status()'), -1;
+    return int(1000 * Time::HiRes::time()) unless $node && $node->{timeshard_clock};
+    return $node->safe_psql('postgres', 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint');
 }
 
-# The claimed number, empty if there is none.
-sub number_of { return (claim_of($_[0]))[0] }
-
-# The claim's end, in seconds since 1970.
-sub claimed_until { return (claim_of($_[0]))[1] || 0 }
-
-sub registry_error { return (claim_of($_[0]))[2] }
-
-# Waits until the server has a number, and returns it.
-sub await_claim
+sub quoted
 {
-    my ($node) = @_;
-    my $number = '';
-    eventually(sub { ($number = number_of($node)) ne '' }) or die $node->name . ' claims no number: ' . registry_error($node);
-    return $number;
+    my ($value) = @_;
+    return defined $value ? "'" . ($value =~ s/'/''/gr) . "'" : 'NULL';
 }
 
-# The process that claims.
-sub claimant_pid
+# The one row of a call, by the names of its columns.
+sub answer_to
 {
-    my ($node) = @_;
-    my ($pid) = grep {
-        open my $in, '<', "/proc/$_/cmdline";
-        ($in ? <$in> // '' : '') =~ /timeshard claimant/
-    } children_of($node);
-    return $pid;
+    my ($node, $call, $database) = @_;
+    my @columns = qw(outcome node_id first_offset end_offset proof registry_clock free_at message);
+    my $row = $node->safe_psql($database // 'postgres', 'SELECT ' . join(', ', @columns) . " FROM $call");
+    my %answer;
+    @answer{@columns} = map { length $_ ? $_ : undef } split /\|/, $row, -1;
+    return \%answer;
 }
 
-# What the registry says of a number.
-sub fleet_state
+# claim($node, claimant => 'a', clock => ms, numbers => '[1,2]', preferred => 7, epoch => .., bits => ..)
+sub claim
 {
-    my ($registry, $number) = @_;
-    return $registry->safe_psql('postgres', "SELECT state FROM timeshard_fleet WHERE number = $number");
+    my ($node, %o) = @_;
+    return answer_to($node, sprintf('timeshard_claim(%s, %s, %d, %d, %s, %s)', quoted($o{claimant} // 'test'),
+            $o{clock} // now_ms($node), $o{bits} // 10, $o{epoch} // EPOCH, quoted($o{numbers}), $o{preferred} // 'NULL'), $o{database});
 }
 
-# A test: each ID of these logs, or sets of writers, that servers named @$names gave is
-# within a claim of its number by one of them. So two servers cannot have come near each
-# other, whether an ID repeats or not. Returns the numbers that were used.
-sub check_claims
+my $tags = 0;
+
+# extend_claim($node, $claim, tag => .., clock => ..): $claim is an earlier answer.
+sub extend_claim
 {
-    my ($registry, $names, @logs) = @_;
-    my %claims;
-    my $history = $registry->safe_psql('postgres', 'SELECT number, first_offset, end_offset, claimant FROM timeshard_claims');
-    for (split /\n/, $history)
-    {
-        my ($number, $first, $end, $claimant) = split /\|/, $_, 4;
-        push @{ $claims{$number} }, [ $first, $end eq '' ? 1 << 41 : $end ] if grep { $claimant =~ /^\Q$_\E on / } @$names;
-    }
-    my (%used, @outside);
-    for my $log (map { ref ? $_->logs : $_ } @logs)
-    {
-        open my $in, '<', $log or die "cannot read $log: $!";
-        while (my $line = <$in>)
-        {
-            next unless $line =~ /^I /;
-            my (undef, undef, undef, undef, undef, @ids) = split / /, $line;
-            for my $id (@ids)
-            {
-                my ($offset, $number) = ($id >> 22, ($id >> 12) & 1023);
-                $used{$number} = 1;
-                push @outside, 0 + $id unless grep { $offset >= $_->[0] && $offset < $_->[1] } @{ $claims{$number} // [] };
-            }
-        }
-    }
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    is("@outside[0 .. ($#outside > 4 ? 4 : $#outside)]", '', "each ID of @$names is within a claim");
-    return sort { $a <=> $b } keys %used;
+    my ($node, $claim, %o) = @_;
+    return answer_to($node, sprintf('timeshard_extend_claim(%s, %s, %s, %s)', quoted($o{claimant} // 'test'),
+            $o{clock} // now_ms($node), quoted($claim->{proof}), quoted($o{tag} // sprintf 'fresh tag %d', ++$tags)), $o{database});
 }
 
-# Has the claimant ask the registry now, as a reload does.
-sub ask_again
+sub end_claim
 {
-    my ($node) = @_;
-    $node->reload;
-    return;
+    my ($node, $claim, $used_until, %o) = @_;
+    return answer_to($node, sprintf('timeshard_end_claim(%s, %s, %s)', quoted($claim->{proof}), quoted($o{tag}), $used_until), $o{database});
+}
+
+# What timeshard_fleet says of a number.
+sub number_is
+{
+    my ($node, $number, $database) = @_;
+    return $node->safe_psql($database // 'postgres', "SELECT state FROM timeshard_fleet WHERE number = $number");
+}
+
+# The error of a statement, with its SQLSTATE.
+sub refused_call
+{
+    my ($node, $sql, @options) = @_;
+    my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$sql", @options);
+    return $err;
 }
 
 1;

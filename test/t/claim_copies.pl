@@ -8,13 +8,13 @@ use lib "$FindBin::RealBin/../lib";
 use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Registry;
+use Claimants;
 use Standbys;
 use Test::More;
 use Timeshard;
 use TimeshardSession;
 
-my $registry = new_registry('registry');
+my $registry = start_registry('registry');
 my $original = new_claimant('original', $registry, init => [ allows_streaming => 1 ], conf => "autovacuum = off\n");
 is(await_claim($original), 100, 'the original has a number');
 my $on_original = start_writers($original, count => 4);

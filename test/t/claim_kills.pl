@@ -9,13 +9,13 @@ use lib "$FindBin::RealBin/../lib";
 use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Registry;
+use Claimants;
 use Test::More;
 use Time::HiRes qw(usleep);
 use Timeshard;
 use TimeshardSession;
 
-my $registry = new_registry('registry');
+my $registry = start_registry('registry');
 my $node = new_claimant('killed', $registry);
 is(await_claim($node), 100, 'the server has a number');
 my $writers = start_writers($node, count => 6);

@@ -9,7 +9,7 @@ use lib "$FindBin::RealBin/../lib";
 use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Registry;
+use Claimants;
 use Standbys qw(mark_end);
 use Test::More;
 use Time::HiRes qw(usleep);
@@ -17,7 +17,7 @@ use Timeshard;
 use TimeshardSession;
 
 my $next = 'SELECT node_id FROM timeshard_parse(timeshard_next_id())';
-my $registry = new_registry('registry');
+my $registry = start_registry('registry');
 my $stranger = sub { my ($node) = @_; return (extra_params => [ '-U', 'stranger' ]) };
 
 # Down at a start.

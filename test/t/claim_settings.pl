@@ -8,7 +8,7 @@ use lib "$FindBin::RealBin/../lib";
 use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Registry;
+use Claimants;
 use Test::More;
 use Timeshard;
 use TimeshardSession;
@@ -43,7 +43,7 @@ fails_with($node, $next, qr/ERROR:  55000: timeshard must be preloaded to claim 
 is($node->safe_psql('postgres', 'SELECT timeshard_time(1) < now()'), 't', 'not preloaded: reading goes on');
 
 # A password that a reload brings.
-my $registry = new_registry('registry');
+my $registry = start_registry('registry');
 configure($node, $preload, registry_settings($registry) =~ s/\n$//r);
 restart_with_env($node);
 is(await_claim($node), 100, 'the right settings claim');
@@ -63,7 +63,7 @@ is($node->safe_psql('postgres', $next), 7, 'which takes it');
 is($node->safe_psql('postgres', 'SELECT * FROM timeshard_claim_status()'), '||', 'then there is no claim to show');
 
 # The environment, and another registry: claims of the first one end at their end.
-my $second = new_registry('second', numbers => '[300,310]');
+my $second = start_registry('second', numbers => '[300,310]');
 configure($node, $preload);
 restart_with_env($node, TIMESHARD_NODE_ID => 'registry', TIMESHARD_REGISTRY => 'host=' . $second->host . ' port=' . $second->port . ' dbname=postgres',
     TIMESHARD_REGISTRY_NUMBERS => '305-306');

@@ -9,14 +9,14 @@ use lib "$FindBin::RealBin/../lib";
 use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Registry;
+use Claimants;
 use Test::More;
 use Time::HiRes qw(time);
 use Timeshard;
 use TimeshardSession;
 
 my $next = 'SELECT node_id FROM timeshard_parse(timeshard_next_id())';
-my $registry = new_registry('registry');
+my $registry = start_registry('registry');
 
 my $start = monotonic();
 my $node = new_claimant('claimant', $registry, create => 0);

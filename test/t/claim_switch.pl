@@ -9,14 +9,14 @@ use lib "$FindBin::RealBin/../lib";
 use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Registry;
+use Claimants;
 use Test::More;
 use Time::HiRes qw(time usleep);
 use Timeshard;
 use TimeshardSession;
 
 my $conf = "timeshard.max_clock_jump = 0\n";
-my $registry = new_registry('registry', clock => 1, conf => $conf);
+my $registry = start_registry('registry', clock => 1, conf => $conf);
 my $node = new_claimant('suspended', $registry, clock => 1, conf => $conf);
 my $other = new_claimant('other', $registry, clock => 1, conf => "$conf\ntimeshard.registry_numbers = '101-110'\n");
 my @all = ($registry, $node, $other);

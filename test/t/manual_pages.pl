@@ -29,7 +29,7 @@ my %page = map { basename($_) => read_text($_) } @pages;
 my $node = new_cluster(
     'manual',
     init => [ extra => [ '--locale=C.UTF-8', '--encoding=UTF8' ] ],
-    conf => "timeshard.node_id = 298\ntimezone = 'UTC'\nautovacuum = off\n",
+    conf => "timeshard.node_id = 298\ntimezone = 'UTC'\nautovacuum = off\nfsync = on\n",
     create => 0);
 
 # The complaints about one page's blocks, and what update mode would change.
