@@ -79,8 +79,8 @@ void Initialise(Claim *made)
                  ? errdetail("The registry that it claims from gave none: %s.%s", error, ended)
                  : errdetail("The registry that it claims from has not given it one yet.%s", ended),
              errhint("IDs are issued again once the registry gives a claim. A member of pg_monitor "
-                     "sees in timeshard_config() what is wrong. See \"When there is no claim\" in "
-                     "doc/claimed-node-ids.md.")));
+                     "sees what is wrong in timeshard_claim_status(). See \"When there is no "
+                     "claim\" in doc/claimed-node-ids.md.")));
     pg_unreachable();
 }
 
