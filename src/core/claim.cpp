@@ -12,11 +12,18 @@ bool StartsWith(std::string_view text, std::string_view start)
     return text.substr(0, start.size()) == start;
 }
 
+/// The text from `start` on, which is within it.
+std::string_view From(std::string_view text, std::size_t start)
+{
+    text.remove_prefix(start);
+    return text;
+}
+
 /// The user part of a URI, before the @ of its authority, can hold a password behind a
 /// colon.
 bool UserCarriesPassword(std::string_view uri)
 {
-    const std::string_view rest = uri.substr(uri.find("://") + 3);
+    const std::string_view rest = From(uri, uri.find("://") + 3);
     const std::string_view authority = rest.substr(0, rest.find_first_of("/?"));
     const std::size_t at = authority.rfind('@');
     return at != std::string_view::npos &&
@@ -41,7 +48,7 @@ std::optional<NumberRange> ParseNumberRange(std::string_view text, std::int32_t 
     if (!ParseNumber(text.substr(0, dash), max, &range.first))
         return std::nullopt;
     range.last = range.first;
-    if (dash != std::string_view::npos && !ParseNumber(text.substr(dash + 1), max, &range.last))
+    if (dash != std::string_view::npos && !ParseNumber(From(text, dash + 1), max, &range.last))
         return std::nullopt;
     return range.last >= range.first ? std::optional(range) : std::nullopt;
 }
