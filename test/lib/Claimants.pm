@@ -79,15 +79,16 @@ sub await_claim
     return $number;
 }
 
-# The process that claims.
+# The process that claims; undefined if none runs.
 sub claimant_pid
 {
     my ($node) = @_;
-    my ($pid) = grep {
-        open my $in, '<', "/proc/$_/cmdline";
-        ($in ? <$in> // '' : '') =~ /timeshard claimant/
-    } children_of($node);
-    return $pid;
+    for my $pid (children_of($node))
+    {
+        open my $in, '<', "/proc/$pid/cmdline" or next;
+        return $pid if (<$in> // '') =~ /timeshard claimant/;
+    }
+    return;
 }
 
 # What the registry says of a number.
