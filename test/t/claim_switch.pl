@@ -44,8 +44,8 @@ for my $round (1 .. 3)
     my $taker = new_claimant("taker$round", $registry, clock => 1, conf => "$conf\ntimeshard.registry_numbers = '$number'\n", start => 0);
     set_clock($taker, "+${minutes}m");
     start_with_env($taker);
-    is(await_claim($taker), $number, "$name: another server takes number $number");
     $taker->safe_psql('postgres', 'CREATE EXTENSION timeshard');
+    is(await_claim($taker), $number, "$name: another server takes number $number");
     my $takers = start_writers($taker, count => 3);
     fails_with($node, 'SELECT timeshard_next_id()', $no_claim, "$name: the suspended one refuses");
 
