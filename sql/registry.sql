@@ -1,6 +1,7 @@
 -- A registry of node IDs, with the layout and epoch of this server
 SELECT node_id_bits AS bits, custom_epoch AS epoch FROM timeshard_config() \gset
 
+\set SHOW_CONTEXT never
 -- A database without a registry
 SELECT timeshard_claim('a', 0, :bits, :epoch);
 SELECT timeshard_extend_claim('a', 0, 'proof', 'a new tag');
@@ -29,7 +30,7 @@ SELECT timeshard_claim('a', NULL, :bits, :epoch);
 SELECT timeshard_claim('a', clock(), :bits, :epoch, '[8,9]');
 SELECT outcome FROM timeshard_claim('a', clock(), :bits + 1, :epoch);
 SELECT outcome, message ~ '^the registry is for \d+ node ID bits and epoch \d+, not for \d+ and \d+$' AS told FROM timeshard_claim('a', clock(), :bits, :epoch + 1);
-SELECT outcome, message ~ '^clock is 1\d\d.\d{3} s ahead of the registry''s$' AS told FROM timeshard_claim('a', clock() + 100000, :bits, :epoch);
+SELECT outcome, message ~ '^clock is (199|200)[.]\d{3} s ahead of the registry''s$' AS told FROM timeshard_claim('a', clock() + 200000, :bits, :epoch);
 SELECT outcome, node_id, first_offset < end_offset - 600000 AS floor, end_offset - (registry_clock - :epoch) BETWEEN 599000 AND 600000 AS ten_minutes,
     length(proof) BETWEEN 100 AND 250 AS proof, abs(registry_clock - clock()) < 60000 AS clock, free_at, message, proof AS first
 FROM timeshard_claim('a', clock(), :bits, :epoch, '[6,6]') \gset a_
@@ -44,7 +45,7 @@ SELECT number, state, claimant, role = session_user AS role, ends_at - extended_
 SELECT timeshard_extend_claim('a', clock(), :'a_first', NULL);
 SELECT timeshard_extend_claim('a', clock(), :'a_first', 'short');
 SELECT timeshard_extend_claim('a', clock(), 'x' || :'a_first', 'a new tag');
-SELECT timeshard_extend_claim('a', clock(), overlay(:'a_first' PLACING '9' FROM 3 FOR 1), 'a new tag');
+SELECT timeshard_extend_claim('a', clock(), overlay(:'a_first' PLACING '8' FROM 3 FOR 1), 'a new tag');
 SELECT outcome, node_id, end_offset, proof FROM timeshard_extend_claim('a', clock(), :'a_first', 'tag number 1') \gset b_
 SELECT outcome, node_id, end_offset <= :b_end_offset AS no_later, proof <> :'b_proof' OR end_offset = :b_end_offset AS other_proof, message
 FROM timeshard_extend_claim('a', clock(), :'a_first', 'tag number 1');
@@ -59,7 +60,7 @@ SELECT number, state, claimant FROM timeshard_fleet ORDER BY number;
 
 -- Who had it
 SELECT number, claimant, end_offset > first_offset AS ends, latest FROM timeshard_claims ORDER BY number;
-SELECT number, claimant FROM timeshard_claims AS c, timeshard_claimant((c.first_offset << 22) | (c.number::bigint << (22 - :bits))) AS w (n) WHERE c.number = 7;
+SELECT c.number, w.claimant FROM timeshard_claims AS c, timeshard_claimant((c.first_offset << 22) | (c.number::bigint << (22 - :bits))) AS w WHERE c.number = 7;
 
 -- Inside a transaction nobody claims
 BEGIN;

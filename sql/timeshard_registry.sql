@@ -11,7 +11,7 @@
 -- Times are offsets, in ms since the epoch, unless their name says clock: ms since 1970.
 
 CREATE TABLE timeshard_registry (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     id uuid NOT NULL,
     node_id_bits integer NOT NULL,
     custom_epoch bigint NOT NULL,
@@ -106,13 +106,14 @@ LANGUAGE SQL VOLATILE
 RETURN pg_catalog.floor(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000.0::float8)::bigint;
 COMMENT ON FUNCTION timeshard_registry_clock() IS 'this server''s clock, in ms since 1970';
 
-CREATE FUNCTION timeshard_registry_now() RETURNS bigint
+CREATE FUNCTION timeshard_registry_now(clock bigint) RETURNS bigint
 LANGUAGE SQL VOLATILE
 RETURN (
-    SELECT greatest(timeshard_registry_clock() - r.custom_epoch, (SELECT max(n.granted_at) FROM timeshard_registry_numbers AS n))
+    SELECT greatest(clock - r.custom_epoch, (SELECT max(n.granted_at) FROM timeshard_registry_numbers AS n))
     FROM timeshard_registry AS r
 );
-COMMENT ON FUNCTION timeshard_registry_now() IS 'the registry''s time as an offset: its clock, but never before the newest time that it recorded';
+COMMENT ON FUNCTION timeshard_registry_now(bigint) IS
+'the registry''s time as an offset: its clock, as just read, but never before the newest time that it recorded';
 
 CREATE FUNCTION timeshard_registry_text(clock bigint) RETURNS text
 LANGUAGE SQL STABLE STRICT
@@ -143,12 +144,12 @@ COMMENT ON FUNCTION timeshard_registry_system() IS 'what this database runs on';
 
 CREATE FUNCTION timeshard_registry_sign(
     key bytea, number integer, first_offset bigint, end_offset bigint, run bigint, nonce uuid) RETURNS text
-LANGUAGE SQL IMMUTABLE
+LANGUAGE SQL IMMUTABLE STRICT
 BEGIN ATOMIC
     SELECT c.claim || '.' || pg_catalog.encode(timeshard_hmac(key, pg_catalog.convert_to(c.claim, 'UTF8')), 'hex')
     FROM (SELECT pg_catalog.concat_ws('.', number, first_offset, end_offset, run, nonce) AS claim) AS c;
 END;
-COMMENT ON FUNCTION timeshard_registry_sign(bytea, integer, bigint, bigint, bigint, uuid) IS 'the proof of a claim';
+COMMENT ON FUNCTION timeshard_registry_sign(bytea, integer, bigint, bigint, bigint, uuid) IS 'the proof of a claim; null if anything is';
 
 CREATE FUNCTION timeshard_registry_shown(
     proof text, OUT number integer, OUT first_offset bigint, OUT end_offset bigint, OUT run bigint, OUT nonce uuid)
@@ -202,7 +203,7 @@ BEGIN ATOMIC
         SET run = greatest(r.run, heard_run) + 1, system_identifier = s.system_identifier, timeline = s.timeline,
             database_oid = s.database_oid, table_oid = r.tableoid
         FROM timeshard_registry_system() AS s
-        RETURNING r.claim_length, timeshard_registry_now() AS now,
+        RETURNING r.claim_length, timeshard_registry_now(timeshard_registry_clock()) AS now,
             (SELECT max(n.granted_at) FROM timeshard_registry_numbers AS n) AS newest
     ), rest AS (
         SELECT n.number, lost.now + 120000 + CASE
@@ -275,7 +276,7 @@ BEGIN ATOMIC
     SELECT timeshard_registry_remember(NULL, NULL, NULL);
 
     WITH asked AS MATERIALIZED (
-        SELECT r.*, timeshard_registry_now() AS now, c.registry_clock, $2 - r.custom_epoch AS claimants_now,
+        SELECT r.*, timeshard_registry_now(c.registry_clock) AS now, c.registry_clock, $2 - r.custom_epoch AS claimants_now,
             CASE WHEN (r.node_id_bits, r.custom_epoch) IS DISTINCT FROM ($3, $4) THEN 'layout_differs'
                 WHEN timeshard_registry_refusal($2, c.registry_clock) IS NOT NULL THEN 'clocks_differ' END AS refusal
         FROM timeshard_registry AS r, (SELECT timeshard_registry_clock() AS registry_clock OFFSET 0) AS c
@@ -358,7 +359,7 @@ BEGIN ATOMIC
         FROM timeshard_registry AS r, timeshard_registry_shown($3) AS s
         LEFT JOIN timeshard_registry_numbers AS n ON n.number = s.number,
             (SELECT timeshard_registry_clock() AS registry_clock OFFSET 0) AS c,
-            (SELECT timeshard_registry_now() AS now OFFSET 0) AS now
+            LATERAL (SELECT timeshard_registry_now(c.registry_clock) AS now OFFSET 0) AS now
     ), granted AS (
         SELECT a.number, CASE WHEN a.verdict = 'believed' THEN a.now ELSE a.claimed_at END AS claimed_at,
             CASE WHEN a.verdict = 'believed' THEN greatest(a.end_offset, a.now + timeshard_registry_ahead(0, a.claim_length))
@@ -416,7 +417,7 @@ BEGIN ATOMIC
         SELECT s.number, s.first_offset, r.custom_epoch, n.end_offset AS known_end,
             greatest(s.first_offset, least(CASE WHEN n.resting THEN s.end_offset ELSE n.end_offset END, $3)) AS end_offset,
             CASE WHEN n.number IS NULL THEN 'not_yours'
-                WHEN n.resting AND s.end_offset > timeshard_registry_now() + 120000 THEN 'ended'
+                WHEN n.resting AND s.end_offset > timeshard_registry_now(timeshard_registry_clock()) + 120000 THEN 'ended'
                 WHEN n.resting THEN 'kept'
                 WHEN n.nonce = s.nonce OR (n.asked = s.nonce AND n.tag = $2) THEN 'ended'
                 ELSE 'not_yours' END AS verdict
@@ -449,7 +450,7 @@ used_until is an offset, in ms since the epoch, that no ID of the claim reaches'
 
 CREATE FUNCTION timeshard_is_claimed_as_owner(node_id integer) RETURNS boolean
 LANGUAGE SQL VOLATILE
-RETURN (SELECT n.end_offset > timeshard_registry_now() FROM timeshard_registry_numbers AS n WHERE n.number = node_id);
+RETURN (SELECT n.end_offset > timeshard_registry_now(timeshard_registry_clock()) FROM timeshard_registry_numbers AS n WHERE n.number = node_id);
 COMMENT ON FUNCTION timeshard_is_claimed_as_owner(integer) IS 'what timeshard_is_claimed() does with its owner''s rights';
 
 CREATE FUNCTION timeshard_is_claimed(node_id integer) RETURNS boolean
@@ -516,7 +517,7 @@ BEGIN ATOMIC
         'Numbers rest after the registry has lost its memory.',
         'See timeshard_fleet for the numbers that do.')
     WHERE NOT EXISTS (SELECT FROM timeshard_registry_numbers AS n WHERE n.number = $1 AND n.resting FOR UPDATE);
-    UPDATE timeshard_registry_numbers AS n SET end_offset = least(n.end_offset, timeshard_registry_now() + 120000)
+    UPDATE timeshard_registry_numbers AS n SET end_offset = least(n.end_offset, timeshard_registry_now(timeshard_registry_clock()) + 120000)
     WHERE n.number = $1 AND n.resting;
 END;
 COMMENT ON FUNCTION timeshard_registry_free_as_owner(integer) IS 'what timeshard_registry_free() does with its owner''s rights';
@@ -586,6 +587,9 @@ BEGIN
     LOOP
         EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', ours.name, owner);
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', ours.name);
+        IF ours.name::text ~ '_as_owner\(' THEN -- compiling such a statement takes seconds, for one row
+            EXECUTE pg_catalog.format('ALTER FUNCTION %s SET jit = off', ours.name);
+        END IF;
     END LOOP;
     FOR ours IN
         SELECT * FROM (VALUES ('timeshard_registry'), ('timeshard_registry_numbers'), ('timeshard_registry_history'),
