@@ -17,6 +17,8 @@
 namespace timeshard {
 namespace {
 
+constexpr char kName[] = "timeshard claimant";
+
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 // When to ask next.
@@ -50,7 +52,7 @@ void Introduce()
 /// True if a claim has been made in this run of the server, and not given up since.
 bool HasClaim()
 {
-    return state->header.claim_end.load() != 0;
+    return Claims(state->header.identity) && state->header.claim_end.load() != 0;
 }
 
 /// True if the server, rather than this worker alone, is being stopped.
@@ -109,7 +111,7 @@ void NoteTrouble(const Answer &answer)
             ereport(LOG, (errmsg("timeshard's registry answers again")));
         return;
     }
-    ereport(WARNING, (errmsg("timeshard's registry gives no claim: %s", answer.message),
+    ereport(WARNING, (errmsg("trouble with timeshard's registry: %s", answer.message),
                       HasClaim() ? errdetail("The claim of node ID %d holds until %s.",
                                              CurrentNodeId(state->header),
                                              EndText(state->header.claim_end.load()))
@@ -175,6 +177,19 @@ std::int64_t ExtendNumber()
     return answer.outcome == Outcome::kKept ? kExtendAfterNs : kRetryAnsweredNs;
 }
 
+/// Looks whether the number that is configured here is claimed by another server. Returns
+/// when to ask next, in ns from now.
+std::int64_t CheckNumber()
+{
+    const Answer answer = RequestCheck(state->header.identity.node_id);
+    NoteTrouble(answer);
+    if (answer.outcome == Outcome::kNotYours)
+        RefuseNumber(*state, true);
+    if (answer.outcome == Outcome::kKept)
+        RefuseNumber(*state, false);
+    return answer.outcome == Outcome::kUnreachable ? kRetryAnsweredNs : kExtendAfterNs;
+}
+
 /// Gives the claim back while the server stops. Without an answer in time it runs out.
 void End()
 {
@@ -221,7 +236,8 @@ TIMESHARD_MODULE_MAGIC;
 
 PGDLLEXPORT void timeshard_claimant(Datum);
 
-/// Runs from the postmaster's start to its end, on a standby too. An error ends it, and it
+/// Runs from the postmaster's start to its end, on a standby too. Where a number is
+/// configured beside a registry, it only looks for another server with it. An error ends it, and it
 /// is started again; what it holds stands in shared memory.
 void timeshard_claimant(Datum)
 {
@@ -233,8 +249,14 @@ void timeshard_claimant(Datum)
     Introduce();
     if (!HasClaim())
         preferred = NumberOfLastRun();
-    while (ShutdownRequestPending == 0)
-        Sleep(HasClaim() ? ExtendNumber() : ClaimNumber());
+    MemoryContext of_turn = AllocSetContextCreate(TopMemoryContext, kName, ALLOCSET_SMALL_SIZES);
+    while (ShutdownRequestPending == 0) {
+        MemoryContextSwitchTo(of_turn);
+        Sleep(!Claims(state->header.identity) ? CheckNumber()
+              : HasClaim()                    ? ExtendNumber()
+                                              : ClaimNumber());
+        MemoryContextReset(of_turn);
+    }
     if (HasClaim() && ServerStops())
         End();
     proc_exit(1); // from 0 the postmaster would not start it again

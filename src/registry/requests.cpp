@@ -95,6 +95,18 @@ Answer RequestExtension()
                        MonotonicNanoseconds() + kPatienceNs, true);
 }
 
+Answer RequestCheck(std::int32_t number)
+{
+    const Text text(number);
+    const char *const parameters[] = {text};
+    return AskRegistry(ConfiguredRegistry(),
+                       "SELECT CASE WHEN claimed THEN 'not_yours' ELSE 'kept' END AS outcome, "
+                       "CASE WHEN claimed THEN 'the configured node ID is claimed by a server' "
+                       "WHEN NOT claimed THEN 'the configured node ID is one that the registry "
+                       "hands out' END AS message FROM timeshard_is_claimed($1) AS claimed",
+                       1, parameters, MonotonicNanoseconds() + kPatienceNs, true);
+}
+
 Answer RequestEnd(std::int64_t used_until, std::int64_t deadline_ns)
 {
     const Credentials &credentials = CurrentCredentials();

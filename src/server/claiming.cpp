@@ -51,6 +51,7 @@ void TakeCarried(SharedState &state)
     if (carried.claim_end == 0)
         return;
     std::memcpy(static_cast<void *>(claim), &carried.claim, sizeof(*claim));
+    SpinLockInit(&claim->error_lock); // its holder may have been killed
     claim->interval.end = carried.claim_end;
     header.mark.end = carried.mark_end;
     LiftToFloor(state.word, FloorOfSwitch(carried.mark_end, claim->interval.floor));
@@ -63,6 +64,18 @@ void Initialise(Claim *made)
 {
     std::memset(static_cast<void *>(made), 0, sizeof(*made));
     SpinLockInit(&made->error_lock);
+}
+
+/// The configured number is another server's.
+[[noreturn]] void RaiseClaimedNumberError(std::int32_t number)
+{
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("node ID %d is claimed from the registry by another server", number),
+                    errdetail("This server is configured with a number that the registry hands "
+                              "out."),
+                    errhint("Set timeshard.node_id to \"registry\", or to a number that the "
+                            "registry does not hand out, and restart the server.")));
+    pg_unreachable();
 }
 
 [[noreturn]] void RaiseNoClaimError(const SharedState &state)
@@ -88,12 +101,12 @@ void Initialise(Claim *made)
 
 std::size_t ClaimSize()
 {
-    return ClaimIsConfigured() ? MAXALIGN(sizeof(Claim)) : 0;
+    return RegistryIsConfigured() ? MAXALIGN(sizeof(Claim)) : 0;
 }
 
-bool ClaimIsConfigured()
+bool RegistryIsConfigured()
 {
-    return ConfiguredNodeId() == kNodeIdFromRegistry;
+    return ConfiguredNodeId() == kNodeIdFromRegistry || ConfiguredRegistry()[0] != '\0';
 }
 
 void RegisterClaimant()
@@ -129,19 +142,16 @@ void RegisterClaimant()
 
 void StartClaim(SharedState &state)
 {
-    if (state.header.identity.node_id_source != NodeIdSource::kRegistry)
+    if (!Claims(state.header.identity) && ClaimSize() == 0)
         return;
     claim = FindOrMake<Claim>(kName, sizeof(Claim), Initialise);
     if (claim == nullptr)
         ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
                         errmsg("not enough shared memory for timeshard")));
+    if (!Claims(state.header.identity))
+        return;
     TakeCarried(state);
     on_shmem_exit(CarryClaim, PointerGetDatum(&state));
-}
-
-Claim *AttachedClaim()
-{
-    return claim;
 }
 
 bool HoldsNumber(const Header &header)
@@ -152,6 +162,8 @@ bool HoldsNumber(const Header &header)
 
 void AwaitClaim(SharedState &state, std::int64_t since_ns)
 {
+    if (!Claims(state.header.identity))
+        RaiseClaimedNumberError(state.header.identity.node_id);
     const std::int64_t longest_ms = state.header.floor_window_ms.load() + MaxClockWait();
     if (MonotonicNanoseconds() - since_ns > longest_ms * kNanosecondsPerMillisecond)
         RaiseNoClaimError(state);
@@ -161,7 +173,7 @@ void AwaitClaim(SharedState &state, std::int64_t since_ns)
 
 void CheckClaimant(const Identity &identity)
 {
-    if (identity.node_id_source != NodeIdSource::kRegistry || IsPreloaded())
+    if (!Claims(identity) || IsPreloaded())
         return;
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("timeshard must be preloaded to claim a node ID"),
@@ -223,6 +235,11 @@ std::int64_t CloseClaim(SharedState &state, std::int64_t deadline_ns)
     const std::int64_t used_until = EndGivenBack(claim->interval, header.mark.end);
     Unlock(header.lock);
     return used_until;
+}
+
+void RefuseNumber(SharedState &state, bool refuse)
+{
+    state.header.claim_end.store(refuse ? 0 : kMaxOffset + 1);
 }
 
 bool NoteClaimError(const char *error)

@@ -19,7 +19,7 @@ struct Credentials
     char tag[104];
 };
 
-/// In shared memory of its own, on a server whose node ID is claimed. The claimant, which
+/// In shared memory of its own, on a server with a registry. The claimant, which
 /// is the worker of src/registry, alone writes it.
 struct Claim
 {
@@ -35,12 +35,13 @@ struct Claim
     char error[512];
 };
 
-/// The shared memory that a claim takes: 0 where the number is not claimed.
+/// The shared memory that a claim takes: 0 where there is no registry.
 std::size_t ClaimSize();
 
-/// True if the configuration says to claim the number. (It may say so only since a
+/// True if the configuration names a registry to claim the number from, or to look
+/// whether others have claimed the number that is configured. (It may do so only since a
 /// reload: the identity in force is the state's.)
-bool ClaimIsConfigured();
+bool RegistryIsConfigured();
 
 /// Starts the claimant with the server. Raises an error if its library or a setting is
 /// missing. Called in the postmaster, when the library is preloaded.
@@ -50,11 +51,14 @@ void RegisterClaimant();
 /// session. The second gives back what the server held.
 void StartClaim(SharedState &state);
 
-/// The claim of this server; null where the number is not claimed.
-Claim *AttachedClaim();
+/// True if the number has to be claimed.
+inline bool Claims(const Identity &identity)
+{
+    return identity.node_id_source == NodeIdSource::kRegistry;
+}
 
-/// True while the server may issue IDs of its number: it is not claimed, or the claim's
-/// end has not come.
+/// True while the server may issue IDs of its number: the claim's end has not come, or the
+/// number is configured, and the registry knows of nobody else who has it.
 bool HoldsNumber(const Header &header);
 
 /// Waits a moment for a claim, and has the claimant look for one. Raises an error if the
@@ -83,6 +87,9 @@ void ExtendClaim(SharedState &state, std::int64_t end);
 /// no ID of its number reaches. Waits for the lock until `deadline_ns`, monotonic, at
 /// most; -1 if that has come.
 std::int64_t CloseClaim(SharedState &state, std::int64_t deadline_ns);
+
+/// Refuses IDs of the configured number, which another server has claimed, or no longer.
+void RefuseNumber(SharedState &state, bool refuse);
 
 /// Notes the last trouble with the registry; empty if it is over. True if it is news.
 bool NoteClaimError(const char *error);

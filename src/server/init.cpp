@@ -46,7 +46,7 @@ void PrepareForPreload()
     previous_startup_hook = shmem_startup_hook;
     shmem_startup_hook = StartUp;
     RegisterWorker();
-    if (ClaimIsConfigured())
+    if (RegistryIsConfigured())
         RegisterClaimant();
 }
 

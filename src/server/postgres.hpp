@@ -64,6 +64,7 @@ extern "C" {
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/inet.h"
+#include "utils/memutils.h"
 #include "utils/lsyscache.h"
 #include "utils/pidfile.h"
 #include "utils/snapmgr.h"

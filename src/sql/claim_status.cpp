@@ -16,7 +16,7 @@ Datum timeshard_claim_status(PG_FUNCTION_ARGS)
 {
     const SharedState *state = AttachedStateIfAny();
     const std::int64_t end = state != nullptr ? state->header.claim_end.load() : 0;
-    const bool held = AttachedClaim() != nullptr && end != 0;
+    const bool held = state != nullptr && Claims(state->header.identity) && end != 0;
     // The error can name hosts and roles: for those who may read the server's log.
     const char *error =
         has_privs_of_role(GetUserId(), ROLE_PG_MONITOR) ? LastClaimError() : nullptr;

@@ -6,10 +6,10 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
+use Claimants;
 use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Claimants;
 use Test::More;
 use Time::HiRes qw(usleep);
 use Timeshard;

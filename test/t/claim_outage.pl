@@ -6,10 +6,11 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
+use Claimants;
 use FaultKit;
+use IO::Socket::UNIX;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Claimants;
 use Standbys qw(mark_end);
 use Test::More;
 use Time::HiRes qw(usleep);
@@ -48,7 +49,7 @@ $registry->stop('immediate');
 ask_again($node);
 ok(eventually(sub { registry_error($node) =~ /refused|No such file/ }), "$name: timeshard_claim_status() tells");
 ok($writers->await_progress, "$name: IDs go on");
-is(scalar(() = log_of($node) =~ /WARNING: +timeshard's registry gives no claim/g), 2, "$name: one warning each time");
+is(scalar(() = log_of($node) =~ /WARNING: +trouble with timeshard's registry/g), 2, "$name: one warning each time");
 $registry->start;
 ask_again($node);
 ok(eventually(sub { registry_error($node) eq '' }), "$name: and that it is back");
@@ -82,6 +83,17 @@ $lock->finish;
 ok(eventually(sub { claimed_until($node) > $until && registry_error($node) eq '' }), "$name: then the lost extension is confirmed, and the claim extended");
 is(number_of($node), 101, "$name: with the same number");
 ok($writers->await_progress, "$name: IDs go on");
+
+# The first of two hosts is mute: the next attempt begins at the second.
+$name = injected('the first of two hosts is mute');
+my $mute_dir = PostgreSQL::Test::Utils::tempdir_short();
+my $mute = IO::Socket::UNIX->new(Type => IO::Socket::UNIX::SOCK_STREAM(), Local => "$mute_dir/.s.PGSQL.9999", Listen => 10) or die "cannot listen: $!";
+chmod 0777, $mute_dir, "$mute_dir/.s.PGSQL.9999";
+$node->append_conf('postgresql.conf', "timeshard.registry = 'host=$mute_dir," . $registry->host . ' port=9999,' . $registry->port . " dbname=postgres'");
+$until = claimed_until($node);
+ask_again($node);
+ok(eventually(sub { registry_error($node) eq 'no connection in time' }), "$name: the claimant gives up in time");
+ok(eventually(sub { claimed_until($node) > $until && registry_error($node) eq '' }), "$name: and asks the second");
 
 # A role that may not claim.
 $name = injected('the role may not claim');

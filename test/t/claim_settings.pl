@@ -5,10 +5,10 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
+use Claimants;
 use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Claimants;
 use Test::More;
 use Timeshard;
 use TimeshardSession;
