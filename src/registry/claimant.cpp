@@ -17,8 +17,6 @@
 namespace timeshard {
 namespace {
 
-constexpr char kName[] = "timeshard claimant";
-
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 // When to ask next.
@@ -249,7 +247,8 @@ void timeshard_claimant(Datum)
     Introduce();
     if (!HasClaim())
         preferred = NumberOfLastRun();
-    MemoryContext of_turn = AllocSetContextCreate(TopMemoryContext, kName, ALLOCSET_SMALL_SIZES);
+    MemoryContext of_turn =
+        AllocSetContextCreate(TopMemoryContext, "timeshard claimant", ALLOCSET_SMALL_SIZES);
     while (ShutdownRequestPending == 0) {
         MemoryContextSwitchTo(of_turn);
         Sleep(!Claims(state->header.identity) ? CheckNumber()

@@ -20,18 +20,18 @@ my $claimant = new_claimant('claimant', $registry);
 is($claimant->safe_psql('postgres', $next), 100, 'a server claims');
 
 my $beside = registry_settings($registry) =~ s/^timeshard\.node_id.*\n//r;
-my $node = new_cluster('configured', preload => 1, conf => "timeshard.node_id = 7\n$beside");
+my $node = fault_cluster('configured', shim => 0, preload => 1, derived => 1, conf => "timeshard.node_id = 7\n$beside");
 is($node->safe_psql('postgres', $next), 7, 'a number outside the registry is used as ever');
 is($node->safe_psql('postgres', 'SELECT node_id_source FROM timeshard_config()'), 'configuration', 'and is a configured one');
 
 # One of the registry's numbers, which nobody has.
-configure($node, "shared_preload_libraries = 'timeshard'", 'timeshard.node_id = 150', $beside);
+configure($node, 'timeshard.node_id = 150', $beside);
 start_with_env($node, __action => 'restart');
 $node->wait_for_log(qr/trouble with timeshard's registry: the configured node ID is one that the registry hands out/);
 is($node->safe_psql('postgres', $next), 150, 'a number of the registry that nobody has claimed is warned of');
 
 # One that is claimed.
-configure($node, "shared_preload_libraries = 'timeshard'", 'timeshard.node_id = 100', $beside);
+configure($node, 'timeshard.node_id = 100', $beside);
 my $offset = -s $node->logfile;
 start_with_env($node, __action => 'restart');
 $node->wait_for_log(qr/trouble with timeshard's registry: the configured node ID is claimed by a server/, $offset);
@@ -51,7 +51,7 @@ ok(eventually(sub { ($node->psql('postgres', $next))[0] == 0 }), 'once it is giv
 
 # The registry is down.
 $registry->stop;
-configure($node, "shared_preload_libraries = 'timeshard'", 'timeshard.node_id = 7', $beside);
+configure($node, 'timeshard.node_id = 7', $beside);
 start_with_env($node, __action => 'restart');
 is($node->safe_psql('postgres', $next), 7, 'a configured number waits for no registry');
 $node->stop;
