@@ -73,7 +73,14 @@ subtest 'a restored dump' => sub {
     is(claim($node, database => 'restored')->{outcome}, 'none_free', 'the restored one notices');
     is(rests_for($node, 0, 'restored'), 'resting|62', 'what was claimed rests');
     is(rests_for($node, 3, 'restored'), 'resting|12', 'so does the rest, for less long');
-    is(extend_claim($node, $_, database => 'restored')->{outcome}, 'extended', "the holder of number $_->{node_id} is believed") for $known, $unknown;
+    for my $holder ($known, $unknown)
+    {
+        my $again = extend_claim($node, $holder, database => 'restored');
+        is($again->{outcome}, 'extended', "the holder of number $holder->{node_id} is believed");
+        set_clock($node, '+5min');
+        is(extend_claim($node, $again, database => 'restored')->{outcome}, 'extended', 'its claim goes on');
+        set_clock($node, '+0');
+    }
     set_clock($node, '+13min');
     my $next = claim($node, database => 'restored');
     is($next->{outcome}, 'claimed', 'then the first numbers are free');
@@ -84,15 +91,15 @@ subtest 'a restored dump' => sub {
 };
 
 # Puts the tables back as they were at the snapshot.
-sub snapshot { return $node->safe_psql('postgres', 'CREATE TABLE numbers_then AS SELECT * FROM timeshard_registry_numbers; CREATE TABLE then AS SELECT * FROM timeshard_registry') }
+sub snapshot { return $node->safe_psql('postgres', 'CREATE TABLE numbers_then AS SELECT * FROM timeshard_registry_numbers; CREATE TABLE settings_then AS SELECT * FROM timeshard_registry') }
 
 sub put_back
 {
     return $node->safe_psql('postgres', <<'SQL');
 BEGIN;
 DELETE FROM timeshard_registry_numbers; INSERT INTO timeshard_registry_numbers SELECT * FROM numbers_then;
-DELETE FROM timeshard_registry; INSERT INTO timeshard_registry SELECT * FROM then;
-DROP TABLE numbers_then, then;
+DELETE FROM timeshard_registry; INSERT INTO timeshard_registry SELECT * FROM settings_then;
+DROP TABLE numbers_then, settings_then;
 COMMIT;
 SQL
 }
