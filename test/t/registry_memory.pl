@@ -127,18 +127,18 @@ subtest 'a snapshot shows by a proof' => sub {
 };
 
 subtest 'a snapshot is told' => sub {
-    set_clock($node, '+3h');
+    set_clock($node, '+180min');
     my $held = claim($node);
-    set_clock($node, '+3h 1min');
+    set_clock($node, '+181min');
     is(extend_claim($node, $held, tag => 'fresh and repeated')->{outcome}, 'extended', 'a claim');
     $node->safe_psql('postgres', 'SELECT timeshard_registry_restored()');
     is($node->safe_psql('postgres', q{SELECT DISTINCT state FROM timeshard_fleet}), 'resting', 'every number rests');
-    set_clock($node, '+3h 9min');
+    set_clock($node, '+189min');
     my $kept = extend_claim($node, $held);
     is($kept->{outcome}, 'kept', 'a holder with less than two minutes left keeps what it has');
     like($kept->{message}, qr/^the registry has lost its memory, and number \d rests until .* UTC$/, 'and is told why');
     is(end_claim($node, $held, $held->{end_offset})->{outcome}, 'kept', 'nor can it give it back');
-    set_clock($node, '+3h 5min');
+    set_clock($node, '+185min');
     my $ended = end_claim($node, $held, $held->{first_offset} + 1);
     is_deeply([ @$ended{qw(outcome end_offset)} ], [ 'ended', $held->{first_offset} + 1 ], 'with more time left it can');
 };
@@ -149,7 +149,7 @@ subtest 'an operator frees a number' => sub {
     $node->safe_psql('postgres', 'SELECT timeshard_registry_free(3)');
     is(rests_for($node, 3), 'resting|2', "a rest ends in two minutes instead of $before");
     is(claim($node)->{outcome}, 'none_free', 'not before');
-    set_clock($node, '+3h 12min');
+    set_clock($node, '+192min');
     my $claim = claim($node, numbers => '[3,3]');
     is($claim->{outcome}, 'claimed', 'then it is free');
     like(refused_call($node, 'SELECT timeshard_registry_free(3)'), qr/55000: number 3 does not rest/, 'a claim is nothing to free');
