@@ -4,8 +4,9 @@
    and start without end, answers are lost, machines are cloned with their memory, and the
    registry loses its last transactions. One process takes every step, a transaction of the
    registry being one, so that anything can happen between any two of them. In no order of
-   events do two servers use one offset of one number. run.sh has spin go through all states,
-   and shows that breaking the protocol is noticed.
+   events do two servers use one offset of one number, and nobody is told to stop but a clone, or
+   a server whose claim ran out and is another's. run.sh has spin go through all states, and shows
+   that breaking the protocol is noticed.
 
    What stands for what
      Claim, Extend, End           timeshard_claim(), timeshard_extend_claim(), timeshard_end_claim()
@@ -112,8 +113,9 @@ byte nonce[NONCES];
 #define TAG(k) nonce[2 * NUMBERS + 3 * (k) + 1]
 #define ANSWERED(k) nonce[2 * NUMBERS + 3 * (k) + 2]
 
-/* What the promise is held against. */
+/* What the promises are held against: what was issued, and the floor of each number's latest claim. */
 bit issued[NUMBERS * SPAN];
+byte latest_floor[NUMBERS];
 #define ISSUED(n, o) issued[(n) * SPAN + (o)]
 
 #ifdef TIMED
@@ -186,20 +188,14 @@ inline LoseMemory() {
 
 /* Each transaction begins with it. */
 inline Remember() {
-#ifndef TIME_GOES_BACK
   c = MAX(c, newest);
-#else
-  skip;
-#endif
   if
 #ifdef NO_DETECTION
   :: true
 #else
   :: known_system != system_ -> LoseMemory()
-#ifndef NO_EVIDENCE
   :: known_system == system_ && heard[k] > run_ -> LoseMemory()
   :: known_system == system_ && heard[k] <= run_ && holds[k] && !resting[number[k]] && end[k] > given[number[k]] -> LoseMemory()
-#endif
   :: else
 #endif
   fi
@@ -223,6 +219,7 @@ inline Claim() {
 #endif
     end_[n] = c + FIRST; since[n] = c; resting[n] = 0;
     REGISTRY(n) = FRESH; ANSWERED(k) = FRESH;
+    latest_floor[n] = a_floor[k];
     Granted()
   :: else
   fi
@@ -272,7 +269,9 @@ inline Extend() {
     end_[n] = MAX(end[k], c + FIRST); since[n] = c; resting[n] = 0;
     REGISTRY(n) = TAG(k); answer[k] = EXTENDED; Granted()
   :: resting[n] && !IS_BELIEVED && !IS_HOLDER -> answer[k] = KEPT
-  :: else -> answer[k] = NOT_YOURS
+  :: else ->
+    assert(cloned[k] || end[k] <= latest_floor[n] /* no false alarm */);
+    answer[k] = NOT_YOURS
   fi
 }
 

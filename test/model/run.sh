@@ -102,7 +102,8 @@ broken() {
   snapshot) text='visible.*seen' says='a row is missed' ;;
   back) text='answer>=before' says='an answer goes backwards' ;;
   alone) text='issued' says='two servers use one offset of one number' ;;
-  claim) text='own' says='an ID of what is not claimed' ;;
+  stop) text='latest_floor' says='a server is told to stop that holds its claim alone' ;;
+  claim) text='(own|top)' says='an ID of what is not claimed, or out of order' ;;
   esac
   build "$name" -D"$name" "$@"
   (search "$work/$name") || :
@@ -201,33 +202,31 @@ broken back NO_MAXIMUM $one
 broken back MAXIMUM_BY_STORE $one -DREADERS=2
 broken snapshot SNAPSHOT_BEFORE_QUESTION $one
 
-# Claimed node IDs, with the most losses, servers and numbers that fit. A rollback must be told.
+# Claimed node IDs, with the most servers, numbers and losses that fit. A rollback must be told.
 model=claims
 optimise=-O2
-lost='-DTIMED -DLOSSES=1 -DLAST=3'
+lost='-DTIMED -DLOSSES=1'
 sound claims-numbers -DSERVERS=3 -DNUMBERS=2 -DLAST=1
-sound claims-clones -DSERVERS=3 -DCLONES=1 -DLAST=2
-sound claims-loss $lost
-sound claims-loss-skew $lost -DSKEW=1 -DMARGIN=2 -DLAST=2
-sound claims-loss-clones $lost -DCLONES=1
-sound claims-losses -DTIMED -DLOSSES=2 -DLAST=2
+sound claims-clones -DSERVERS=3 -DCLONES=1 -DLAST=1
+sound claims-loss $lost -DLAST=3
+sound claims-loss-skew $lost -DSKEW=1 -DMARGIN=2 -DLAST=1
+sound claims-loss-clones $lost -DCLONES=1 -DLAST=1
+sound claims-losses -DTIMED -DLOSSES=2 -DLAST=1
 sound claims-told $lost -DROLLBACK -DTOLD
 
 optimise=-O0
 broken alone NO_PROOF
 broken alone FLOOR_BY_CLOCK
 broken alone NOT_CLOSED
-broken alone TAG_FORGOTTEN -DCLONES=1
+broken stop TAG_FORGOTTEN
 broken alone REPEATED_EXTENDS -DCLONES=1
 # Its memory lost.
 broken alone GRACE_WITHOUT_PROOF $lost
 broken alone NO_REST $lost
 broken alone NO_DETECTION $lost
-broken alone NO_EVIDENCE $lost -DLOSSES=2
 broken alone BELIEVE_EXPIRED $lost
-broken alone RESTS_SHORTEST $lost
-broken alone FREE_BY_CLOCK $lost
-broken alone TIME_GOES_BACK $lost -DSKEW=1 -DMARGIN=2
+broken alone RESTS_SHORTEST $lost -DLAST=3
+broken alone FREE_BY_CLOCK $lost -DLAST=3
 broken alone SMALL_MARGIN $lost -DSKEW=1 -DMARGIN=1
 # What no protocol helps against, and the manual states.
 broken alone ROLLBACK $lost
@@ -237,7 +236,9 @@ broken alone CLONES_END -DCLONES=1 -DSERVERS=3
 
 # And the switch in a server.
 model=switch
-sound switch
+optimise=-O2
+sound switch -DCLAIMS=2
+optimise=-O0
 broken claim NODE_BEFORE_LIMIT
 broken claim NODE_AFTER_EXCHANGE
 broken claim NODE_BEFORE_FLOOR

@@ -73,7 +73,14 @@ subtest 'a restored dump' => sub {
     is(claim($node, database => 'restored')->{outcome}, 'none_free', 'the restored one notices');
     is(rests_for($node, 0, 'restored'), 'resting|62', 'what was claimed rests');
     is(rests_for($node, 3, 'restored'), 'resting|12', 'so does the rest, for less long');
-    is(extend_claim($node, $_, database => 'restored')->{outcome}, 'extended', "the holder of number $_->{node_id} is believed") for $known, $unknown;
+    for my $holder ($known, $unknown)
+    {
+        my $again = extend_claim($node, $holder, database => 'restored');
+        is($again->{outcome}, 'extended', "the holder of number $holder->{node_id} is believed");
+        set_clock($node, '+5min');
+        is(extend_claim($node, $again, database => 'restored')->{outcome}, 'extended', 'its claim goes on');
+        set_clock($node, '+0');
+    }
     set_clock($node, '+13min');
     my $next = claim($node, database => 'restored');
     is($next->{outcome}, 'claimed', 'then the first numbers are free');
@@ -84,15 +91,15 @@ subtest 'a restored dump' => sub {
 };
 
 # Puts the tables back as they were at the snapshot.
-sub snapshot { return $node->safe_psql('postgres', 'CREATE TABLE numbers_then AS SELECT * FROM timeshard_registry_numbers; CREATE TABLE then AS SELECT * FROM timeshard_registry') }
+sub snapshot { return $node->safe_psql('postgres', 'CREATE TABLE numbers_then AS SELECT * FROM timeshard_registry_numbers; CREATE TABLE settings_then AS SELECT * FROM timeshard_registry') }
 
 sub put_back
 {
     return $node->safe_psql('postgres', <<'SQL');
 BEGIN;
 DELETE FROM timeshard_registry_numbers; INSERT INTO timeshard_registry_numbers SELECT * FROM numbers_then;
-DELETE FROM timeshard_registry; INSERT INTO timeshard_registry SELECT * FROM then;
-DROP TABLE numbers_then, then;
+DELETE FROM timeshard_registry; INSERT INTO timeshard_registry SELECT * FROM settings_then;
+DROP TABLE numbers_then, settings_then;
 COMMIT;
 SQL
 }
@@ -120,18 +127,18 @@ subtest 'a snapshot shows by a proof' => sub {
 };
 
 subtest 'a snapshot is told' => sub {
-    set_clock($node, '+3h');
+    set_clock($node, '+180min');
     my $held = claim($node);
-    set_clock($node, '+3h 1min');
+    set_clock($node, '+181min');
     is(extend_claim($node, $held, tag => 'fresh and repeated')->{outcome}, 'extended', 'a claim');
     $node->safe_psql('postgres', 'SELECT timeshard_registry_restored()');
     is($node->safe_psql('postgres', q{SELECT DISTINCT state FROM timeshard_fleet}), 'resting', 'every number rests');
-    set_clock($node, '+3h 9min');
+    set_clock($node, '+189min');
     my $kept = extend_claim($node, $held);
     is($kept->{outcome}, 'kept', 'a holder with less than two minutes left keeps what it has');
     like($kept->{message}, qr/^the registry has lost its memory, and number \d rests until .* UTC$/, 'and is told why');
     is(end_claim($node, $held, $held->{end_offset})->{outcome}, 'kept', 'nor can it give it back');
-    set_clock($node, '+3h 5min');
+    set_clock($node, '+185min');
     my $ended = end_claim($node, $held, $held->{first_offset} + 1);
     is_deeply([ @$ended{qw(outcome end_offset)} ], [ 'ended', $held->{first_offset} + 1 ], 'with more time left it can');
 };
@@ -142,7 +149,7 @@ subtest 'an operator frees a number' => sub {
     $node->safe_psql('postgres', 'SELECT timeshard_registry_free(3)');
     is(rests_for($node, 3), 'resting|2', "a rest ends in two minutes instead of $before");
     is(claim($node)->{outcome}, 'none_free', 'not before');
-    set_clock($node, '+3h 12min');
+    set_clock($node, '+192min');
     my $claim = claim($node, numbers => '[3,3]');
     is($claim->{outcome}, 'claimed', 'then it is free');
     like(refused_call($node, 'SELECT timeshard_registry_free(3)'), qr/55000: number 3 does not rest/, 'a claim is nothing to free');
