@@ -142,10 +142,10 @@ std::int64_t ClaimNumber()
 /// Another run has the number, or this one is a clone: stops at once.
 void GiveUp()
 {
-    const std::int32_t number = CurrentNodeId(state->header);
-    if (CloseClaim(*state, MonotonicNanoseconds() + kEndWithinNs) >= 0)
-        ereport(WARNING, (errmsg("timeshard no longer holds node ID %d", number),
-                          errdetail("Its claim ran out, or a clone of this machine extends it.")));
+    RefuseNumber(*state, true);
+    ereport(WARNING,
+            (errmsg("timeshard no longer holds node ID %d", CurrentNodeId(state->header)),
+             errdetail("Its claim ran out, or a clone of this machine extends it.")));
 }
 
 /// Extends the claim. Returns when to ask next, in ns from now.

@@ -88,7 +88,8 @@ void ExtendClaim(SharedState &state, std::int64_t end);
 /// most; -1 if that has come.
 std::int64_t CloseClaim(SharedState &state, std::int64_t deadline_ns);
 
-/// Refuses IDs of the configured number, which another server has claimed, or no longer.
+/// Refuses IDs of the present number, which another server has, from the end of what is
+/// reserved on; or, if the number is configured, no longer.
 void RefuseNumber(SharedState &state, bool refuse);
 
 /// Notes the last trouble with the registry; empty if it is over. True if it is news.

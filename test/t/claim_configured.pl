@@ -11,6 +11,7 @@ use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 use Timeshard;
 use TimeshardSession;
 
@@ -46,8 +47,7 @@ fails_with($node, $next, qr/node ID 100 is claimed/, 'after a crash of a session
 
 # It is given back.
 $claimant->stop;
-$node->reload;
-ok(eventually(sub { ($node->psql('postgres', $next))[0] == 0 }), 'once it is given back, the server goes on');
+ok(eventually(sub { $node->reload; usleep(200_000); ($node->psql('postgres', $next))[0] == 0 }), 'once it is given back, the server goes on');
 
 # The registry is down.
 $registry->stop;
