@@ -13,6 +13,7 @@
 #include "../server/timestamps.hpp"
 
 #include "requests.hpp"
+#include "trouble.hpp"
 
 namespace timeshard {
 namespace {
@@ -23,9 +24,6 @@ constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr std::int64_t kExtendAfterNs = 60 * kSecondNs;
 constexpr std::int64_t kRetryNs = 1 * kSecondNs; ///< if there was no answer
 constexpr std::int64_t kRetryAnsweredNs = 5 * kSecondNs;
-
-/// How often the same trouble is logged.
-constexpr std::int64_t kLogAgainNs = 600 * kSecondNs;
 
 /// How long a stop of the server may wait for the registry.
 constexpr std::int64_t kEndWithinNs = 2 * kSecondNs;
@@ -45,12 +43,6 @@ void Introduce()
 {
     state->header.claimant.store(static_cast<std::int32_t>(MyProc - ProcGlobal->allProcs) + 1);
     before_shmem_exit(ForgetClaimant, 0);
-}
-
-/// True if a claim has been made in this run of the server, and not given up since.
-bool HasClaim()
-{
-    return Claims(state->header.identity) && state->header.claim_end.load() != 0;
 }
 
 /// True if the server, rather than this worker alone, is being stopped.
@@ -79,44 +71,7 @@ std::int32_t NumberOfLastRun()
     return claimed ? mark.record.node_id : -1;
 }
 
-const char *EndText(std::int64_t end)
-{
-    return TimeText(state->header.identity.custom_epoch + end);
-}
-
-/// True if what is wrong should be logged: its kind is news, or it has lasted for long.
-/// Messages of some kinds change each time.
-bool IsWorthLogging(const Answer &answer)
-{
-    static Outcome logged = Outcome::kClaimed;
-    static std::int64_t logged_ns = 0;
-    const std::int64_t now_ns = MonotonicNanoseconds();
-    if (answer.outcome == logged && now_ns - logged_ns < kLogAgainNs)
-        return false;
-    logged = answer.outcome;
-    logged_ns = now_ns;
-    return true;
-}
-
-/// Notes what is wrong, for sessions and the log, or that nothing is any more.
-void NoteTrouble(const Answer &answer)
-{
-    const bool news = NoteClaimError(answer.message);
-    if (!IsWorthLogging(answer))
-        return;
-    if (answer.message[0] == '\0') {
-        if (news)
-            ereport(LOG, (errmsg("timeshard's registry answers again")));
-        return;
-    }
-    ereport(WARNING, (errmsg("trouble with timeshard's registry: %s", answer.message),
-                      HasClaim() ? errdetail("The claim of node ID %d holds until %s.",
-                                             CurrentNodeId(state->header),
-                                             EndText(state->header.claim_end.load()))
-                                 : 0));
-}
-
-/// Takes over a new claim. False if this process has to end.
+/// Takes over a new claim, unless this process has to end.
 void Adopt(const Answer &answer)
 {
     const ClaimedInterval &claimed = answer.interval;
@@ -124,14 +79,14 @@ void Adopt(const Answer &answer)
         !AdoptClaim(*state, claimed, answer.proof))
         return;
     ereport(LOG, (errmsg("timeshard has claimed node ID %d until %s", claimed.number,
-                         EndText(claimed.end))));
+                         TimeText(state->header.identity.custom_epoch + claimed.end))));
 }
 
 /// Claims a number. Returns when to ask next, in ns from now.
 std::int64_t ClaimNumber()
 {
     const Answer answer = RequestClaim(preferred);
-    NoteTrouble(answer);
+    NoteTrouble(*state, answer);
     if (answer.outcome != Outcome::kClaimed)
         return answer.outcome == Outcome::kUnreachable ? kRetryNs : kRetryAnsweredNs;
     Adopt(answer);
@@ -143,9 +98,8 @@ std::int64_t ClaimNumber()
 void GiveUp()
 {
     RefuseNumber(*state, true);
-    ereport(WARNING,
-            (errmsg("timeshard no longer holds node ID %d", CurrentNodeId(state->header)),
-             errdetail("Its claim ran out, or a clone of this machine extends it.")));
+    ereport(WARNING, (errmsg("timeshard no longer holds node ID %d", CurrentNodeId(state->header)),
+                      errdetail("Its claim ran out, or a clone of this machine extends it.")));
 }
 
 /// Extends the claim. Returns when to ask next, in ns from now.
@@ -154,11 +108,10 @@ std::int64_t ExtendNumber()
     const Answer answer = RequestExtension();
     if (answer.outcome == Outcome::kInterrupted)
         return 0;
-    NoteTrouble(answer);
+    NoteTrouble(*state, answer);
     const bool other = answer.outcome == Outcome::kExtended &&
                        answer.interval.number != CurrentNodeId(state->header);
-    if (!other &&
-        (answer.outcome == Outcome::kExtended || answer.outcome == Outcome::kConfirmed)) {
+    if (!other && (answer.outcome == Outcome::kExtended || answer.outcome == Outcome::kConfirmed)) {
         SetCredentials(answer.proof, "");
         if (answer.outcome == Outcome::kConfirmed)
             return 0;
@@ -180,7 +133,7 @@ std::int64_t ExtendNumber()
 std::int64_t CheckNumber()
 {
     const Answer answer = RequestCheck(state->header.identity.node_id);
-    NoteTrouble(answer);
+    NoteTrouble(*state, answer);
     if (answer.outcome == Outcome::kNotYours)
         RefuseNumber(*state, true);
     if (answer.outcome == Outcome::kKept)
@@ -200,8 +153,8 @@ void End()
     if (answer.outcome == Outcome::kEnded)
         ereport(LOG, (errmsg("timeshard has given node ID %d back", number)));
     else
-        ereport(LOG, (errmsg("timeshard could not give node ID %d back: %s", number,
-                             answer.message)));
+        ereport(LOG,
+                (errmsg("timeshard could not give node ID %d back: %s", number, answer.message)));
 }
 
 /// Sleeps for so long, or until this process has to end or the configuration has changed;
@@ -210,17 +163,17 @@ void Sleep(std::int64_t duration_ns)
 {
     const std::int64_t start_ns = MonotonicNanoseconds();
     while (ShutdownRequestPending == 0) {
+        if (ConfigReloadPending != 0) {
+            ConfigReloadPending = 0;
+            ProcessConfigFile(PGC_SIGHUP);
+            return;
+        }
         const std::int64_t rest_ns = start_ns + duration_ns - MonotonicNanoseconds();
         if (rest_ns <= 0)
             return;
         const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | WL_TIMEOUT,
                                      static_cast<long>(rest_ns / 1'000'000 + 1), PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);
-        if (ConfigReloadPending != 0) {
-            ConfigReloadPending = 0;
-            ProcessConfigFile(PGC_SIGHUP);
-            return;
-        }
         if ((events & WL_LATCH_SET) != 0 && !HoldsNumber(state->header))
             duration_ns = std::min(duration_ns, kRetryNs);
     }
@@ -235,8 +188,8 @@ TIMESHARD_MODULE_MAGIC;
 PGDLLEXPORT void timeshard_claimant(Datum);
 
 /// Runs from the postmaster's start to its end, on a standby too. Where a number is
-/// configured beside a registry, it only looks for another server with it. An error ends it, and it
-/// is started again; what it holds stands in shared memory.
+/// configured beside a registry, it only looks for another server with it. An error ends
+/// it, and it is started again; what it holds stands in shared memory.
 void timeshard_claimant(Datum)
 {
     pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
@@ -245,18 +198,18 @@ void timeshard_claimant(Datum)
     LimitNameResolution();
     state = &AttachedState();
     Introduce();
-    if (!HasClaim())
+    if (!HasClaim(*state))
         preferred = NumberOfLastRun();
     MemoryContext of_turn =
         AllocSetContextCreate(TopMemoryContext, "timeshard claimant", ALLOCSET_SMALL_SIZES);
     while (ShutdownRequestPending == 0) {
         MemoryContextSwitchTo(of_turn);
         Sleep(!Claims(state->header.identity) ? CheckNumber()
-              : HasClaim()                    ? ExtendNumber()
+              : HasClaim(*state)              ? ExtendNumber()
                                               : ClaimNumber());
         MemoryContextReset(of_turn);
     }
-    if (HasClaim() && ServerStops())
+    if (HasClaim(*state) && ServerStops())
         End();
     proc_exit(1); // from 0 the postmaster would not start it again
 }

@@ -10,6 +10,7 @@
 #include "../server/postgres.hpp"
 
 #include "libpq.hpp"
+#include "registry_hosts.hpp"
 
 namespace timeshard {
 namespace {
@@ -69,55 +70,13 @@ private:
 
 void IgnoreNotice(void *, const PGresult *) {}
 
-/// How many connections were not made in time. libpq goes on to the next host after a
-/// refusal, but waits for one that is mute: so each such attempt begins at another host.
-int mute_attempts = 0;
-
-/// The items of a list, such as "a,b,c", begun at the one with this number, round.
-char *Rotated(const char *list, int first)
-{
-    char *const result = pstrdup(list);
-    for (; first > 0 && std::strchr(result, ',') != nullptr; first--) {
-        char *const comma = std::strchr(result, ',');
-        const auto head = static_cast<std::size_t>(comma - result);
-        const std::size_t tail = std::strlen(comma + 1);
-        std::memcpy(result, list + head + 1, tail);
-        result[tail] = ',';
-        std::memcpy(result + tail + 1, list, head);
-        list = pstrdup(result);
-    }
-    return result;
-}
-
-/// Starts a connection, at a later host of the list if `conninfo`, or a service file, has
-/// one.
-PGconn *StartConnection(const char *conninfo)
-{
-    const char *keywords[8] = {"dbname", "fallback_application_name"};
-    const char *values[8] = {conninfo, "timeshard"};
-    PGconn *const first = PQconnectStartParams(keywords, values, 1);
-    PQconninfoOption *const options = PQconninfo(first);
-    int count = 2;
-    for (const PQconninfoOption *option = options; option && option->keyword; option++)
-        for (const char *list : {"host", "hostaddr", "port"})
-            if (std::strcmp(option->keyword, list) == 0 && option->val != nullptr &&
-                std::strchr(option->val, ',') != nullptr) {
-                keywords[count] = list;
-                values[count++] = Rotated(option->val, mute_attempts % 16);
-            }
-    PQconninfoFree(options);
-    if (mute_attempts == 0 || count == 2)
-        return first;
-    PQfinish(first);
-    return PQconnectStartParams(keywords, values, 1);
-}
-
 /// Connects. libpq says in which way it waits for the socket.
 bool Connect(const char *conninfo, Waiting &waiting, PGconn **connection, Answer *answer)
 {
     PGconn *const raw = *connection = StartConnection(conninfo);
     if (raw == nullptr || PQstatus(raw) == CONNECTION_BAD) {
-        *answer = Failed(Outcome::kUnreachable, raw != nullptr ? PQerrorMessage(raw) : "out of memory");
+        *answer =
+            Failed(Outcome::kUnreachable, raw != nullptr ? PQerrorMessage(raw) : "out of memory");
         return false;
     }
     PQsetNoticeReceiver(raw, IgnoreNotice, nullptr);
@@ -126,7 +85,8 @@ bool Connect(const char *conninfo, Waiting &waiting, PGconn **connection, Answer
         const int events =
             status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
         if (!waiting.For(events, raw)) {
-            mute_attempts += waiting.failure == Outcome::kUnreachable ? 1 : 0;
+            if (waiting.failure == Outcome::kUnreachable)
+                NoteMuteHost();
             *answer = Failed(waiting.failure, "no connection in time");
             return false;
         }
@@ -169,10 +129,14 @@ Outcome OutcomeOf(const char *word)
         Outcome outcome;
     };
     constexpr Word kWords[] = {
-        {"claimed", Outcome::kClaimed},        {"extended", Outcome::kExtended},
-        {"confirmed", Outcome::kConfirmed},    {"ended", Outcome::kEnded},
-        {"kept", Outcome::kKept},              {"not_yours", Outcome::kNotYours},
-        {"none_free", Outcome::kNoneFree},     {"clocks_differ", Outcome::kRefused},
+        {"claimed", Outcome::kClaimed},
+        {"extended", Outcome::kExtended},
+        {"confirmed", Outcome::kConfirmed},
+        {"ended", Outcome::kEnded},
+        {"kept", Outcome::kKept},
+        {"not_yours", Outcome::kNotYours},
+        {"none_free", Outcome::kNoneFree},
+        {"clocks_differ", Outcome::kRefused},
         {"layout_differs", Outcome::kRefused},
     };
     for (const Word &known : kWords)

@@ -16,8 +16,8 @@ enum class Outcome : std::uint8_t {
     kExtended,
     kConfirmed,
     kEnded,
-    kKept,        ///< the number rests: the claim holds until its end
-    kNotYours,    ///< the claim is someone else's, or no more
+    kKept,     ///< the number rests: the claim holds until its end
+    kNotYours, ///< the claim is someone else's, or no more
     kNoneFree,
     kRefused,     ///< the clocks or the layouts differ
     kError,       ///< the registry's error

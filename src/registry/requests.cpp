@@ -90,9 +90,8 @@ Answer RequestExtension()
     const Credentials &credentials = CurrentCredentials();
     const Text clock(ClockMs());
     const char *const parameters[] = {OwnName(), clock, credentials.proof, credentials.tag};
-    return AskRegistry(ConfiguredRegistry(),
-                       "SELECT * FROM timeshard_extend_claim($1, $2, $3, $4)", 4, parameters,
-                       MonotonicNanoseconds() + kPatienceNs, true);
+    return AskRegistry(ConfiguredRegistry(), "SELECT * FROM timeshard_extend_claim($1, $2, $3, $4)",
+                       4, parameters, MonotonicNanoseconds() + kPatienceNs, true);
 }
 
 Answer RequestCheck(std::int32_t number)
@@ -111,8 +110,8 @@ Answer RequestEnd(std::int64_t used_until, std::int64_t deadline_ns)
 {
     const Credentials &credentials = CurrentCredentials();
     const Text used(used_until);
-    const char *const parameters[] = {
-        credentials.proof, credentials.tag[0] != '\0' ? credentials.tag : nullptr, used};
+    const char *const parameters[] = {credentials.proof,
+                                      credentials.tag[0] != '\0' ? credentials.tag : nullptr, used};
     return AskRegistry(ConfiguredRegistry(), "SELECT * FROM timeshard_end_claim($1, $2, $3)", 3,
                        parameters, deadline_ns, false);
 }

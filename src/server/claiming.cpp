@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "claim_errors.hpp"
 #include "clock_wait.hpp"
 #include "reservation.hpp"
 
 #include "postgres.hpp"
 #include "settings.hpp"
 #include "shared_memory.hpp"
-#include "timestamps.hpp"
 
 namespace timeshard {
 namespace {
@@ -55,8 +55,7 @@ void TakeCarried(SharedState &state)
     claim->interval.end = carried.claim_end;
     header.mark.end = carried.mark_end;
     LiftToFloor(state.word, FloorOfSwitch(carried.mark_end, claim->interval.floor));
-    header.node_field.store(
-        Layout(header.identity.node_id_bits).NodeField(claim->interval.number));
+    header.node_field.store(Layout(header.identity.node_id_bits).NodeField(claim->interval.number));
     header.claim_end.store(carried.claim_end);
 }
 
@@ -64,37 +63,6 @@ void Initialise(Claim *made)
 {
     std::memset(static_cast<void *>(made), 0, sizeof(*made));
     SpinLockInit(&made->error_lock);
-}
-
-/// The configured number is another server's.
-[[noreturn]] void RaiseClaimedNumberError(std::int32_t number)
-{
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("node ID %d is claimed from the registry by another server", number),
-                    errdetail("This server is configured with a number that the registry hands "
-                              "out."),
-                    errhint("Set timeshard.node_id to \"registry\", or to a number that the "
-                            "registry does not hand out, and restart the server.")));
-    pg_unreachable();
-}
-
-[[noreturn]] void RaiseNoClaimError(const SharedState &state)
-{
-    const std::int64_t end = state.header.claim_end.load();
-    const char *error = has_privs_of_role(GetUserId(), ROLE_PG_MONITOR) ? LastClaimError() : nullptr;
-    const char *ended = end > 0 ? psprintf(" The last claim ran out at %s.",
-                                           TimeText(state.header.identity.custom_epoch + end))
-                                : "";
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("this server holds no claim of a node ID, and issues no IDs"),
-             error != nullptr
-                 ? errdetail("The registry that it claims from gave none: %s.%s", error, ended)
-                 : errdetail("The registry that it claims from has not given it one yet.%s", ended),
-             errhint("IDs are issued again once the registry gives a claim. A member of pg_monitor "
-                     "sees what is wrong in timeshard_claim_status(). See \"When there is no "
-                     "claim\" in doc/claimed-node-ids.md.")));
-    pg_unreachable();
 }
 
 } // namespace
@@ -120,11 +88,10 @@ void RegisterClaimant()
     const auto numbers = ConfiguredRegistryNumbers();
     const std::int32_t max = Layout(ConfiguredNodeIdBits()).MaxNodeId();
     if (numbers && numbers->last > max)
-        ereport(ERROR,
-                (errcode(ERRCODE_CONFIG_FILE_ERROR),
-                 errmsg("timeshard.registry_numbers must be between 0 and %d", max),
-                 errdetail("It ends with %d, and timeshard.node_id_bits is %d.", numbers->last,
-                           ConfiguredNodeIdBits())));
+        ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+                        errmsg("timeshard.registry_numbers must be between 0 and %d", max),
+                        errdetail("It ends with %d, and timeshard.node_id_bits is %d.",
+                                  numbers->last, ConfiguredNodeIdBits())));
     // Here rather than when the claimant starts: libraries of one release belong together,
     // and the files may be another's by then.
     load_external_function("$libdir/timeshard_registry", "timeshard_claimant", true, nullptr);
@@ -146,8 +113,8 @@ void StartClaim(SharedState &state)
         return;
     claim = FindOrMake<Claim>(kName, sizeof(Claim), Initialise);
     if (claim == nullptr)
-        ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
-                        errmsg("not enough shared memory for timeshard")));
+        ereport(FATAL,
+                (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("not enough shared memory for timeshard")));
     if (!Claims(state.header.identity))
         return;
     TakeCarried(state);
@@ -169,17 +136,6 @@ void AwaitClaim(SharedState &state, std::int64_t since_ns)
         RaiseNoClaimError(state);
     Wake(state.header.claimant);
     SleepForClock(kLookIntervalNs);
-}
-
-void CheckClaimant(const Identity &identity)
-{
-    if (!Claims(identity) || IsPreloaded())
-        return;
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("timeshard must be preloaded to claim a node ID"),
-                    errdetail("timeshard.node_id is \"registry\", and the worker that asks the "
-                              "registry starts with the server."),
-                    errhint("Add timeshard to shared_preload_libraries and restart the server.")));
 }
 
 const Credentials &CurrentCredentials()
@@ -208,8 +164,8 @@ bool AdoptClaim(SharedState &state, const ClaimedInterval &interval, const char 
     const std::uint64_t replaced =
         LiftToFloor(state.word, FloorOfSwitch(header.mark.end, interval.floor));
     state.counters.issued_before.fetch_add(IdsInMillisecond(replaced));
-    header.floor_window_ms.store(std::max<std::int64_t>(header.floor_window_ms.load(),
-                                                        header.mark.window_ms));
+    header.floor_window_ms.store(
+        std::max<std::int64_t>(header.floor_window_ms.load(), header.mark.window_ms));
     header.node_field.store(Layout(header.identity.node_id_bits).NodeField(interval.number));
     claim->interval = interval;
     SetCredentials(proof, "");

@@ -65,9 +65,6 @@ bool HoldsNumber(const Header &header);
 /// call has waited since `since_ns`, monotonic, for as long as a call waits after a start.
 void AwaitClaim(SharedState &state, std::int64_t since_ns);
 
-/// Raises an error if the number has to be claimed and no claimant can run.
-void CheckClaimant(const Identity &identity);
-
 // What the claimant does.
 
 /// What the next request shows.

@@ -5,6 +5,7 @@
 #include "../core/layout.hpp"
 #include "../core/patience.hpp"
 
+#include "claim_errors.hpp"
 #include "claiming.hpp"
 #include "clock_errors.hpp"
 #include "clock_wait.hpp"
@@ -62,9 +63,9 @@ pg_attribute_always_inline Taken Take(const std::atomic<std::int64_t> &source, s
     SharedState &state = *generator.state;
     const std::int64_t limit = source.load();
     const std::uint64_t node_field = state.header.node_field.load();
-    return {TakeNext(state.word, SystemClock{}, generator.epoch, generator.max_sequence,
-                     limit, wanted),
-            node_field};
+    const Step step = TakeNext(state.word, SystemClock{}, generator.epoch, generator.max_sequence,
+                               limit, wanted);
+    return {step, node_field};
 }
 
 /// The ID whose word is `first`, `last` being the word before it. The first ID in a

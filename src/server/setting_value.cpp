@@ -53,9 +53,9 @@ const char *ExpectationOf(const Setting &setting, const char *raw)
 {
     if (IsText(setting))
         return setting.complaint(raw);
-    const char *range = psprintf("The value must be a whole number between %lld and %lld.",
-                                 static_cast<long long>(setting.min),
-                                 static_cast<long long>(setting.max));
+    const char *range =
+        psprintf("The value must be a whole number between %lld and %lld.",
+                 static_cast<long long>(setting.min), static_cast<long long>(setting.max));
     return setting.word == nullptr
                ? range
                : psprintf("%s The word \"%s\" is valid too.", range, setting.word);
@@ -63,11 +63,11 @@ const char *ExpectationOf(const Setting &setting, const char *raw)
 
 void RaiseValueError(const Setting &setting, const char *kind, const char *name, const char *raw)
 {
-    ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
-                    IsText(setting)
-                        ? errmsg("invalid value for %s \"%s\"", kind, name)
-                        : errmsg("invalid value for %s \"%s\": \"%s\"", kind, name, raw),
-                    errdetail_internal("%s", ExpectationOf(setting, raw))));
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIG_FILE_ERROR),
+             IsText(setting) ? errmsg("invalid value for %s \"%s\"", kind, name)
+                             : errmsg("invalid value for %s \"%s\": \"%s\"", kind, name, raw),
+             errdetail_internal("%s", ExpectationOf(setting, raw))));
     pg_unreachable();
 }
 
