@@ -63,9 +63,10 @@ pg_attribute_always_inline Taken Take(const std::atomic<std::int64_t> &source, s
     SharedState &state = *generator.state;
     const std::int64_t limit = source.load();
     const std::uint64_t node_field = state.header.node_field.load();
-    const Step step = TakeNext(state.word, SystemClock{}, generator.epoch, generator.max_sequence,
-                               limit, wanted);
-    return {step, node_field};
+    // In one expression: a Step of its own goes through memory.
+    return {
+        TakeNext(state.word, SystemClock{}, generator.epoch, generator.max_sequence, limit, wanted),
+        node_field};
 }
 
 /// The ID whose word is `first`, `last` being the word before it. The first ID in a
