@@ -152,13 +152,14 @@ sub types
 }
 
 # The range of a setting that is a text to the server: what the server says of a
-# value that is no number.
+# value that none of them takes.
 sub range_of_text
 {
     my ($node, $name) = @_;
-    my (undef, undef, $error) = $node->psql('postgres', "LOAD 'timeshard'; ALTER SYSTEM SET $name = 'none'");
-    my ($low, $high) = $error =~ /between (-?\d+) and (\d+)/ or die "no range of $name: $error";
-    return "$low to $high";
+    my (undef, undef, $error) = $node->psql('postgres', "LOAD 'timeshard'; ALTER SYSTEM SET $name = 'password='");
+    die "$name takes anything" if $error eq '';
+    my ($low, $high) = $error =~ /between (-?\d+) and (\d+)/ or return 'text';
+    return "$low to $high" . ($error =~ /The word "(\w+)"/ ? ", or `$1`" : '');
 }
 
 sub settings
@@ -173,7 +174,7 @@ SQL
     {
         my ($name, $default, $unit, $low, $high, $context, $short, $extra) = @$_;
         my $range = $low ne '' ? "$low to $high" : range_of_text($node, $name);
-        push @rows, [ "`$name`", "`$default$unit`", join(' ', $range, $unit || ()), "`$context`", prose($extra eq '' ? $short : "$short $extra") ];
+        push @rows, [ "`$name`", $default eq '' ? 'empty' : "`$default$unit`", join(' ', $range, $unit || ()), "`$context`", prose($extra eq '' ? $short : "$short $extra") ];
     }
     return table([ 'setting', 'default', 'range', 'context', 'meaning' ], @rows);
 }
