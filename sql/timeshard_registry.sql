@@ -92,14 +92,9 @@ CREATE FUNCTION timeshard_hmac(key bytea, message bytea) RETURNS bytea
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_hmac';
 COMMENT ON FUNCTION timeshard_hmac(bytea, bytea) IS 'HMAC with SHA-256, by which the registry knows its own answers';
 
-CREATE FUNCTION timeshard_registry_error(state text, message text, detail text, hint text) RETURNS void
-LANGUAGE plpgsql AS $body$
-BEGIN
-    RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message,
-        DETAIL = detail, HINT = hint;
-END
-$body$;
-COMMENT ON FUNCTION timeshard_registry_error(text, text, text, text) IS 'raises an error of the registry''s functions';
+CREATE FUNCTION timeshard_registry_error(what text, value text DEFAULT NULL, given text DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'timeshard_registry_error';
+COMMENT ON FUNCTION timeshard_registry_error(text, text, text) IS 'raises an error of the registry''s functions';
 
 CREATE FUNCTION timeshard_registry_clock() RETURNS bigint
 LANGUAGE SQL VOLATILE
@@ -163,12 +158,9 @@ COMMENT ON FUNCTION timeshard_registry_shown(text) IS 'what a proof says; its si
 CREATE FUNCTION timeshard_registry_check_proof(proof text) RETURNS void
 LANGUAGE SQL VOLATILE
 BEGIN ATOMIC
-    SELECT timeshard_registry_error('55000', 'this database is no registry of node IDs', 'It has no numbers to hand out.',
-        'Create one with timeshard_create_registry(), or correct the connection.')
+    SELECT timeshard_registry_error('no registry')
     WHERE NOT EXISTS (SELECT FROM timeshard_registry);
-    SELECT timeshard_registry_error('55000', 'proof was not signed by this registry',
-        'The claim is another registry''s, or the proof is not what that registry returned.',
-        'Correct the connection, or claim anew.')
+    SELECT timeshard_registry_error('proof')
     FROM timeshard_registry AS r
     WHERE proof IS NULL OR pg_catalog.length(proof) > 250
     OR pg_catalog.substring(proof, '[^.]*$') <> pg_catalog.encode(timeshard_hmac(r.key,
@@ -261,16 +253,13 @@ CREATE FUNCTION timeshard_claim_as_owner(
 RETURNS timeshard_claim_answer
 LANGUAGE SQL VOLATILE
 BEGIN ATOMIC
-    SELECT timeshard_registry_error('22023', 'claimant, clock, node_id_bits and custom_epoch must be given',
-        'A claimant is named by 1 to 200 characters.', 'Give them all, in this order.')
+    SELECT timeshard_registry_error('claim')
     WHERE (pg_catalog.length(claimant) BETWEEN 1 AND 200) IS NOT TRUE
     OR clock IS NULL OR node_id_bits IS NULL OR custom_epoch IS NULL;
-    SELECT timeshard_registry_error('55000', 'this database is no registry of node IDs', 'It has no numbers to hand out.',
-        'Create one with timeshard_create_registry(), or correct the connection.')
+    SELECT timeshard_registry_error('no registry')
     WHERE NOT EXISTS (SELECT FROM timeshard_registry);
-    SELECT timeshard_registry_error('22023', pg_catalog.format('the registry has none of the numbers %s', numbers),
-        (SELECT pg_catalog.format('Its numbers are %s to %s.', min(n.number), max(n.number)) FROM timeshard_registry_numbers AS n),
-        'Ask for numbers that it has, or for any by null.')
+    SELECT timeshard_registry_error('not its numbers',
+        (SELECT pg_catalog.format('%s to %s', min(n.number), max(n.number)) FROM timeshard_registry_numbers AS n), numbers::text)
     WHERE numbers IS NOT NULL
     AND NOT EXISTS (SELECT FROM timeshard_registry_numbers AS n WHERE n.number OPERATOR(pg_catalog.<@) numbers);
     SELECT timeshard_registry_remember(NULL, NULL, NULL);
@@ -338,8 +327,7 @@ CREATE FUNCTION timeshard_extend_claim_as_owner(claimant text, clock bigint, pro
 RETURNS timeshard_claim_answer
 LANGUAGE SQL VOLATILE
 BEGIN ATOMIC
-    SELECT timeshard_registry_error('22023', 'claimant, clock and tag must be given',
-        'A claimant is named by 1 to 200 characters, and a tag has 8 to 100.', 'Give them all, in this order.')
+    SELECT timeshard_registry_error('extension')
     WHERE (pg_catalog.length(claimant) BETWEEN 1 AND 200 AND pg_catalog.length(tag) BETWEEN 8 AND 100) IS NOT TRUE
     OR clock IS NULL;
     SELECT timeshard_registry_check_proof(proof);
@@ -407,8 +395,7 @@ CREATE FUNCTION timeshard_end_claim_as_owner(proof text, tag text, used_until bi
 RETURNS timeshard_claim_answer
 LANGUAGE SQL VOLATILE
 BEGIN ATOMIC
-    SELECT timeshard_registry_error('22023', 'used_until must be given',
-        'It is an offset that no ID of the claim reaches.', 'Give the end of the claim if you do not know better.') WHERE used_until IS NULL;
+    SELECT timeshard_registry_error('end') WHERE used_until IS NULL;
     SELECT timeshard_registry_check_proof(proof);
     SELECT timeshard_registry_remember(s.number, s.end_offset, s.run) FROM timeshard_registry_shown(proof) AS s;
     SELECT FROM timeshard_registry_numbers AS n, timeshard_registry_shown(proof) AS s WHERE n.number = s.number FOR UPDATE OF n;
@@ -463,16 +450,12 @@ COMMENT ON FUNCTION timeshard_is_claimed(integer) IS
 CREATE FUNCTION timeshard_create_registry_as_owner(numbers int4range, claim_length interval) RETURNS void
 LANGUAGE SQL VOLATILE
 BEGIN ATOMIC
-    SELECT timeshard_registry_error('55000', 'this database is a registry of node IDs already',
-        'It can have one registry only.', 'See timeshard_fleet for its numbers.')
+    SELECT timeshard_registry_error('a registry')
     WHERE EXISTS (SELECT FROM timeshard_registry);
-    SELECT timeshard_registry_error('22023', pg_catalog.format('numbers must be between 0 and %s', c.max_node_id),
-        pg_catalog.format('They are %s.', coalesce(numbers::text, 'null')), 'Give them as a range, such as ''[100,999]''.')
+    SELECT timeshard_registry_error('numbers', c.max_node_id::text, numbers::text)
     FROM timeshard_config() AS c
     WHERE (pg_catalog.lower(numbers) >= 0 AND pg_catalog.upper(numbers) - 1 <= c.max_node_id) IS NOT TRUE;
-    SELECT timeshard_registry_error('22023', 'claim length must be between 10 minutes and 1 year',
-        pg_catalog.format('It is %s.', coalesce(claim_length::text, 'null')),
-        'See "How long a claim lasts" in doc/claimed-node-ids.md.')
+    SELECT timeshard_registry_error('claim length', NULL, claim_length::text)
     WHERE (claim_length BETWEEN interval '10 minutes' AND interval '1 year') IS NOT TRUE;
     INSERT INTO timeshard_registry
     SELECT true, pg_catalog.gen_random_uuid(), c.node_id_bits, c.custom_epoch,
@@ -513,9 +496,7 @@ a registry that was started from a snapshot or base backup of the same system: n
 CREATE FUNCTION timeshard_registry_free_as_owner(number integer) RETURNS void
 LANGUAGE SQL VOLATILE
 BEGIN ATOMIC
-    SELECT timeshard_registry_error('55000', pg_catalog.format('number %s does not rest', $1),
-        'Numbers rest after the registry has lost its memory.',
-        'See timeshard_fleet for the numbers that do.')
+    SELECT timeshard_registry_error('no rest', $1::text)
     WHERE NOT EXISTS (SELECT FROM timeshard_registry_numbers AS n WHERE n.number = $1 AND n.resting FOR UPDATE);
     UPDATE timeshard_registry_numbers AS n SET end_offset = least(n.end_offset, timeshard_registry_now(timeshard_registry_clock()) + 120000)
     WHERE n.number = $1 AND n.resting;

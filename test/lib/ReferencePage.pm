@@ -24,6 +24,7 @@ descriptions in `pg_settings`, and the messages in the sources. A test compares.
 
 - [Functions](#functions)
 - [Types](#types)
+- [Tables and views](#tables-and-views)
 - [Settings](#settings)
 - [Errors](#errors)
 
@@ -136,11 +137,21 @@ JOIN pg_attribute AS a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.att
 ORDER BY t.typname COLLATE "C", a.attnum
 SQL
 
+my $relations = <<'SQL';
+SELECT c.relname, obj_description(c.oid, 'pg_class'), a.attname, format_type(a.atttypid, a.atttypmod), coalesce(col_description(a.attrelid, a.attnum), '')
+FROM pg_class AS c
+JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'timeshard'
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'v')
+ORDER BY c.relname COLLATE "C", a.attnum
+SQL
+
 sub types
 {
-    my ($node) = @_;
+    my ($node, $query) = @_;
     my (%rows, %comment);
-    for (rows($node, $types))
+    for (rows($node, $query))
     {
         my ($type, $comment, @attribute) = @$_;
         $comment{$type} = $comment;
@@ -208,8 +219,8 @@ sub errors
 sub reference_page
 {
     my ($node, $root) = @_;
-    return join "\n", $introduction, "## Functions\n", functions($node) . "## Types\n", types($node),
-      "## Settings\n", $about_settings, settings($node), "## Errors\n", $about_errors, errors($root);
+    return join "\n", $introduction, "## Functions\n", functions($node) . "## Types\n", types($node, $types),
+      "## Tables and views\n", types($node, $relations), "## Settings\n", $about_settings, settings($node), "## Errors\n", $about_errors, errors($root);
 }
 
 1;
