@@ -270,7 +270,9 @@ inline Extend() {
     REGISTRY(n) = TAG(k); answer[k] = EXTENDED; Granted()
   :: resting[n] && !IS_BELIEVED && !IS_HOLDER -> answer[k] = KEPT
   :: else ->
+#ifndef NOT_CLOSED
     assert(cloned[k] || end[k] <= latest_floor[n] /* no false alarm */);
+#endif
     answer[k] = NOT_YOURS
   fi
 }

@@ -209,9 +209,9 @@ lost='-DTIMED -DLOSSES=1'
 sound claims-numbers -DSERVERS=3 -DNUMBERS=2 -DLAST=1
 sound claims-clones -DSERVERS=3 -DCLONES=1 -DLAST=1
 sound claims-loss $lost -DLAST=3
-sound claims-loss-skew $lost -DSKEW=1 -DMARGIN=2 -DLAST=1
+sound claims-loss-skew $lost -DSKEW=1 -DMARGIN=2 -DLAST=2
 sound claims-loss-clones $lost -DCLONES=1 -DLAST=1
-sound claims-losses -DTIMED -DLOSSES=2 -DLAST=1
+sound claims-losses -DTIMED -DLOSSES=2 -DLAST=2
 sound claims-told $lost -DROLLBACK -DTOLD
 
 optimise=-O0
@@ -225,9 +225,11 @@ broken alone GRACE_WITHOUT_PROOF $lost
 broken alone NO_REST $lost
 broken alone NO_DETECTION $lost
 broken alone BELIEVE_EXPIRED $lost
+optimise=-O2
 broken alone RESTS_SHORTEST $lost -DLAST=3
 broken alone FREE_BY_CLOCK $lost -DLAST=3
 broken alone SMALL_MARGIN $lost -DSKEW=1 -DMARGIN=1
+optimise=-O0
 # What no protocol helps against, and the manual states.
 broken alone ROLLBACK $lost
 broken alone TWO_REGISTRIES $lost

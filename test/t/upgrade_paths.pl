@@ -58,7 +58,7 @@ sub entries_of
 sub objects_of
 {
     my ($database) = @_;
-    my @lines = grep { !/^SELECT pg_catalog\.binary_upgrade_set_next_|^SET relfrozenxid = |^WHERE oid = / }
+    my @lines = grep { !/^SELECT pg_catalog\.binary_upgrade_set_next_|^SET relfrozenxid = |^WHERE oid = '\d+';/ }
       split /\n/, dump_of($database, '--binary-upgrade', '--schema-only', '--extension=timeshard') =~ s/'\{\d+(,\d+)*\}'/'{tables}'/r;
     die 'objects are missing in the dump' unless grep { /^CREATE FUNCTION .*timeshard_next_id\(\)/ } @lines;
     return \@lines;
