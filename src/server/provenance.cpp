@@ -38,6 +38,19 @@ void WarnOfCopy(const Identity &identity)
                      "\"Copies of a data directory\" in doc/operations.md.")));
 }
 
+/// The number was claimed, so the hint must not say to configure it.
+[[noreturn]] void RaiseLostRegistryError(const char *now)
+{
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("the configured node ID has been lost"),
+             errdetail("This server last claimed its node ID from a registry. Now neither its "
+                       "configuration nor its environment names a node ID, and %s.",
+                       now),
+             errhint("Set timeshard.node_id to \"registry\", or to a number that no registry hands "
+                     "out and no other server has, and restart the server.")));
+    pg_unreachable();
+}
+
 } // namespace
 
 void NoteRun(const Identity &identity, MarkRecord *record)
@@ -82,6 +95,8 @@ void RaiseLostNodeIdError(const MarkReading &mark, const Identity &identity)
     const char *now = identity.node_id_source == NodeIdSource::kNone
                           ? "no address gives one"
                           : psprintf("its address would give %d", identity.node_id);
+    if (mark.record.node_id_source == static_cast<std::int32_t>(NodeIdSource::kRegistry))
+        RaiseLostRegistryError(now);
     ereport(ERROR,
             (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("the configured node ID has been lost"),
              mark.same_file

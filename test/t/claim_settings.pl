@@ -62,6 +62,15 @@ restart_with_env($node);
 is($node->safe_psql('postgres', $next), 7, 'which takes it');
 is($node->safe_psql('postgres', 'SELECT * FROM timeshard_claim_status()'), '||', 'then there is no claim to show');
 
+# Nothing configured after a claimed number: the hint does not name that number.
+configure($node, $preload, registry_settings($registry) =~ s/\n$//r);
+restart_with_env($node);
+like($node->safe_psql('postgres', $next), qr/^10\d$/, 'a claimed number again');
+configure($node, $preload);
+restart_with_env($node);
+fails_with($node, $next, qr/ERROR:  F0000: the configured node ID has been lost\nDETAIL:  This server last claimed.*\nHINT:  Set timeshard.node_id to "registry"/,
+    'a lost configuration is refused');
+
 # The environment, and another registry: claims of the first one end at their end.
 my $second = start_registry('second', numbers => '[300,310]');
 configure($node, $preload);
