@@ -13,11 +13,15 @@ DATA = sql/timeshard--1.0.0.sql $(call ours,sql/timeshard--*--*.sql)
 DATA_built = sql/timeshard--$(VERSION_HERE).sql
 ROOMS = src/core src/server src/sql
 OBJS = $(patsubst %.cpp,%.o,$(call ours,$(addsuffix /*.cpp,$(ROOMS))))
-OUR_HEADERS = $(call ours,$(addsuffix /*.hpp,$(ROOMS)))
+# The worker that claims node IDs, a library of its own: it needs libpq, and the other
+# one needs libc alone. It is loaded after that one, and calls it.
+REGISTRY = timeshard_registry$(DLSUFFIX)
+REGISTRY_OBJS = $(patsubst %.cpp,%.o,$(call ours,src/registry/*.cpp))
+OUR_HEADERS = $(call ours,$(addsuffix /*.hpp,$(ROOMS) src/registry))
 
 # pg_regress: passes on any server that has the extension installed, but for one whose
 # default isolation or strings are not PostgreSQL's own.
-REGRESS = extension generate text parse config contexts stats time codes seal batch horizon largest typed_keys
+REGRESS = extension generate text parse config contexts stats time codes seal batch horizon largest typed_keys registry
 REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
@@ -126,9 +130,10 @@ ifneq ($(PGXS),)
 all:
 include $(PGXS)
 
-$(DATA_built): sql/timeshard.sql
+# The registry's part stands in a file of its own.
+$(DATA_built): sql/timeshard.sql sql/timeshard_registry.sql
 	@mkdir -p $(@D)
-	cp $< $@
+	sed -e '/^-- Here: timeshard_registry.sql/r $(word 2,$^)' $< >$@
 
 install: install-manual
 uninstall: uninstall-manual
@@ -142,9 +147,25 @@ uninstall-manual:
 
 # PGXS leaves the flags out of the bitcode step, and headers out of the rules.
 COMPILE.cxx.bc += $(PG_CXXFLAGS)
-$(OBJS) $(OBJS:.o=.bc): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix $(CURDIR)/,$(ROOMS))
-$(addprefix $(CURDIR)/,$(ROOMS)):
+$(OBJS) $(OBJS:.o=.bc) $(REGISTRY_OBJS): $(OUR_HEADERS) Makefile timeshard.control | $(addprefix $(CURDIR)/,$(ROOMS) src/registry)
+$(addprefix $(CURDIR)/,$(ROOMS) src/registry):
 	@mkdir -p $@
+
+# PGXS makes one library; the rules of the second are the like of its own.
+.PHONY: install-registry uninstall-registry clean-registry
+all: $(REGISTRY)
+install: install-registry
+uninstall: uninstall-registry
+clean: clean-registry
+$(REGISTRY_OBJS): override CPPFLAGS += -I$(libpq_srcdir)
+$(REGISTRY): $(REGISTRY_OBJS)
+	$(CXX) $(CXXFLAGS) $^ $(LDFLAGS) $(LDFLAGS_SL) -shared $(SHLIB_LINK) $(libpq) -o $@
+install-registry: $(REGISTRY) | installdirs
+	$(INSTALL_SHLIB) $< '$(DESTDIR)$(pkglibdir)/'
+uninstall-registry:
+	rm -f '$(DESTDIR)$(pkglibdir)/$(REGISTRY)'
+clean-registry:
+	rm -f $(REGISTRY) $(REGISTRY_OBJS)
 else ifeq ($(filter demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages \
   bench bench-generation bench-seal fleet seal-trips test-citus help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \

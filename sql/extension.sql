@@ -25,8 +25,11 @@ SELECT attrelid::regclass, attname AS without_comment
 FROM pg_attribute
 WHERE attrelid IN ('timeshard_parts'::regclass, 'timeshard_types'::regclass) AND attnum > 0 AND col_description(attrelid, attnum) IS NULL;
 
--- Anyone may use all of it but what moves the floor, accepts the clock or creates types
-SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FILTER (WHERE NOT has_function_privilege('public', p.oid, 'EXECUTE')) AS not_for_public
+-- Anyone may use all of it but what moves the floor, accepts the clock, creates types, seals
+-- and claims; what is behind the registry's functions is for nobody
+SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FILTER (WHERE NOT has_function_privilege('public', p.oid, 'EXECUTE')
+        AND p.proname !~ '^timeshard_registry_|_as_owner$') AS not_for_public,
+    bool_and(NOT has_function_privilege('public', p.oid, 'EXECUTE')) FILTER (WHERE p.proname ~ '^timeshard_registry_|_as_owner$') AS behind
 FROM pg_proc p
 JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'timeshard';

@@ -118,7 +118,7 @@ CREATE FUNCTION timeshard_config(
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_config';
 COMMENT ON FUNCTION timeshard_config() IS
 'what is in force since the server started;
-node_id_source is configuration, environment, address (members of pg_monitor see which one) or none (node_id is null);
+node_id_source is configuration, environment, address (members of pg_monitor see which one), registry (claimed; node_id is null while no claim is held) or none (node_id is null);
 pending_restart is true if the settings have changed since';
 
 CREATE FUNCTION timeshard_config_info() RETURNS text
@@ -134,12 +134,13 @@ RETURN (
         'epoch          %s (%s UTC)\n'
         'end of life    %s UTC\n'
         'preloaded      %s\n'
-        'restart due    %s',
+        'restart due    %s%s',
         c.node_id_bits, c.sequence_bits,
         coalesce(c.node_id::pg_catalog.text, 'none'), c.max_node_id,
         CASE c.node_id_source
             WHEN 'none' THEN 'no source: none is configured, and the machine has no address'
             WHEN 'address' THEN 'the machine''s address' || coalesce(' ' || pg_catalog.host(c.node_address), '')
+            WHEN 'registry' THEN 'a registry'
             ELSE 'the server''s ' || c.node_id_source
         END,
         c.ids_per_millisecond - 1,
@@ -147,9 +148,13 @@ RETURN (
         c.custom_epoch, pg_catalog.to_char(c.epoch AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
         pg_catalog.to_char(c.exhausted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
         CASE WHEN c.preloaded THEN 'yes' ELSE 'no' END,
-        CASE WHEN c.pending_restart THEN 'yes: the settings have changed since the server started' ELSE 'no' END
+        CASE WHEN c.pending_restart THEN 'yes: the settings have changed since the server started' ELSE 'no' END,
+        CASE WHEN c.node_id_source = 'registry' THEN E'\nclaim          '
+            || coalesce('until ' || pg_catalog.to_char(s.claimed_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'none')
+            || coalesce('; registry: ' || s.registry_error, '')
+        END
     )
-    FROM timeshard_config() AS c
+    FROM timeshard_config() AS c, timeshard_claim_status() AS s
 );
 COMMENT ON FUNCTION timeshard_config_info() IS
 'timeshard_config() as text for people';
@@ -481,6 +486,8 @@ COMMENT ON FUNCTION timeshard_largest_ids() IS
 give their maximum to timeshard_raise_floor() after a restore;
 values below 0 and over a day ahead of the clock are left out;
 a note and a warning name tables that cannot be read and values that are ahead of the clock';
+
+-- Here: timeshard_registry.sql
 
 -- Warn whoever creates the extension if no node ID is configured.
 CREATE FUNCTION timeshard_warn_of_node_id() RETURNS void

@@ -7,7 +7,7 @@ pg_config=$2
 
 for file in src/*/*.cpp; do
   clang++ -fsyntax-only -std=c++20 -fno-exceptions -fno-rtti -D_GNU_SOURCE -Wall -Wextra -Werror \
-    -Wno-register -DTIMESHARD_VERSION='""' -DTIMESHARD_MANUAL='""' -I"$("$pg_config" --includedir-server)" "$file"
+    -Wno-register -DTIMESHARD_VERSION='""' -DTIMESHARD_MANUAL='""' -I"$("$pg_config" --includedir-server)" -I"$("$pg_config" --includedir)" "$file"
 done
 echo 'clang has no warning.'
 
@@ -17,9 +17,10 @@ refuse() {
   shift 2
   ! grep -nE "$pattern" "$@" || { echo "$complaint" >&2; exit 1; }
 }
-refuse '#include *["<](postgres|fmgr|utils/|storage/|\.\./(server|sql)/)' 'the core includes PostgreSQL or another room' src/core/*
-refuse '#include *"\.\./sql/' 'the server room includes an SQL function' src/server/*
-refuse '(<<|>>) *(k[A-Z]|[0-9])' 'bit arithmetic outside the core' src/server/* src/sql/*
+refuse '#include *["<](postgres|fmgr|utils/|storage/|\.\./(server|sql|registry)/)' 'the core includes PostgreSQL or another room' src/core/*
+refuse '#include *"\.\./(sql|registry)/' 'the server room includes an SQL function or the registry worker' src/server/*
+refuse '#include *"\.\./(sql|registry)/' 'the SQL functions and the registry worker are apart' src/sql/* src/registry/*
+refuse '(<<|>>) *(k[A-Z]|[0-9])' 'bit arithmetic outside the core' src/server/* src/sql/* src/registry/*
 refuse 'PG_VERSION_NUM' 'a version difference outside compat.hpp' $(ls src/*/* | grep -vE 'compat.hpp|server/postgres.hpp')
 refuse '#include "(access|catalog|utils|storage|nodes|executor)/' "PostgreSQL's headers are opened by postgres.hpp" \
   $(ls src/*/* | grep -vE 'server/(compat|postgres).hpp')

@@ -34,6 +34,7 @@ has_server() {
 has_server_headers() {
   [ -e "$("$pg_config" --includedir-server)/postgres.h" ] && [ -e "$("$pg_config" --pgxs)" ]
 }
+has_libpq() { [ -e "$("$pg_config" --includedir)/libpq-fe.h" ]; }
 # The clang with which the server's own bitcode was made, if it has any.
 bitcode_compiler() {
   makefile=$(dirname "$("$pg_config" --pgxs)")/../Makefile.global
@@ -54,6 +55,7 @@ need make has make
 need g++ has g++
 need postgresql-$major has_server
 need postgresql-server-dev-$major has_server_headers
+! has_server_headers >/dev/null 2>&1 || need libpq-dev has_libpq
 ! has_server_headers >/dev/null 2>&1 || need "$(basename "$(bitcode_compiler)")" has_bitcode_compiler
 if [ "$purpose" = demo ] || [ "$purpose" = test ]; then
   need libfaketime has_faketime

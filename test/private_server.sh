@@ -9,6 +9,7 @@ dir=$1
 pg_config=${2:-pg_config}
 
 bindir=$("$pg_config" --bindir)
+include=$("$pg_config" --includedir)
 # Debian keeps a wrapper called pg_config that knows no relocation.
 [ -x "$bindir/pg_config" ] && pg_config=$bindir/pg_config
 
@@ -32,6 +33,9 @@ copy "$("$pg_config" --pkglibdir)"
 copy "$("$pg_config" --sharedir)"
 copy "$("$pg_config" --includedir-server)"
 copy "$("$pg_config" --pkgincludedir)"
-# Read where they are: libpq and the headers that the server's include.
-mkdir -p "$dir/include"
+# The headers of libpq. The library itself and the headers that the server's include are
+# read where they are.
+include=$dir${include#"$common"}
+mkdir -p "$dir/include" "$include"
+cp "$("$pg_config" --includedir)"/*.h "$include/"
 echo "$dir${bindir#"$common"}/pg_config"

@@ -30,7 +30,7 @@ say "Building in $work"
 make_sandbox
 as_user make -s -j"$jobs" -C "$work/src" PG_CONFIG="$pg_config" TIMESHARD_CXXFLAGS=-Werror install >"$work/build.log" 2>&1 ||
   { cat "$work/build.log"; exit 1; }
-"$work/src/test/check_library.sh" "$("$pg_config" --pkglibdir)/timeshard.so"
+"$work/src/test/check_library.sh" "$("$pg_config" --pkglibdir)"
 "$work/src/test/check_sources.sh" "$work/src" "$pg_config"
 
 for stage in $stages; do
@@ -51,7 +51,7 @@ for stage in $stages; do
     say 'SQL, by pg_regress'
     as_user "$bindir/initdb" -D "$work/data" -N -A trust -U postgres >"$work/initdb.log"
     as_user "$bindir/pg_ctl" -D "$work/data" -l "$work/regress.log" -w \
-      -o "-c listen_addresses='' -c unix_socket_directories='$work' -c fsync=off" start >/dev/null
+      -o "-c listen_addresses='' -c unix_socket_directories='$work'" start >/dev/null
     as_user env PGHOST="$work" PGUSER=postgres make -s -C "$work/src" PG_CONFIG="$pg_config" installcheck ||
       { cat "$work/src/regression.diffs"; exit 1; }
     as_user "$bindir/pg_ctl" -D "$work/data" -m fast -w stop >/dev/null

@@ -99,26 +99,28 @@ constexpr std::uint64_t FirstOf(const Step &step)
 /// What follows `last` when the clock reads `now` and the milliseconds below
 /// `limit` are reserved. Pure: it reads and changes nothing else. A gap is
 /// measured in ns, because the clocks of two processors can differ by a few
-/// around a tick, which is no fault. The limit, at most kMaxOffset + 1, is
-/// checked for a new millisecond only: the one that an ID is already in was
-/// below it. (If nothing has been issued, that is the epoch's own millisecond,
-/// before which there can be no ID.)
+/// around a tick, which is no fault.
+///
+/// The limit, at most kMaxOffset + 1, also holds in a millisecond that another
+/// session has begun. That session may have read a newer limit, and with it the node
+/// field of a newer claim; this caller's node field is good below its own limit only.
 ///
 /// Takes `wanted` (1 or more) IDs in a row, or as many as the millisecond has
 /// left for runs. `word` is then the last of them, and FirstOf(step) the first.
 constexpr Step Advance(std::uint64_t last, Moment now, std::int32_t max_sequence,
                        std::int64_t limit, std::int32_t wanted = 1)
 {
-    const std::int64_t last_offset = OffsetOf(last);
-    const std::int64_t gap_ms = last_offset - now.offset;
+    const std::int64_t gap_ms = OffsetOf(last) - now.offset;
     const std::int32_t last_sequence = LastSequenceFor(wanted, max_sequence);
+    const bool begins = gap_ms < 0;
+    const bool goes_on = gap_ms == 0 && SequenceOf(last) < last_sequence;
 
-    if (gap_ms < 0 && now.offset < limit) [[likely]]
-        return {Status::kIssued, RunEnd(WordAt(now.offset), last_sequence, wanted), 0, last};
-    if (gap_ms < 0)
+    if ((begins || goes_on) && now.offset < limit) [[likely]] {
+        const std::uint64_t first = begins ? WordAt(now.offset) : last + 1;
+        return {Status::kIssued, RunEnd(first, last_sequence, wanted), 0, last};
+    }
+    if (begins || goes_on)
         return {now.offset > kMaxOffset ? Status::kPastEnd : Status::kUnreserved, last, 0};
-    if (gap_ms == 0 && SequenceOf(last) < last_sequence) [[likely]]
-        return {Status::kIssued, RunEnd(last + 1, last_sequence, wanted), 0, last};
     if (gap_ms == 0)
         return {Status::kExhausted, last, kNanosecondsPerMillisecond - now.nanoseconds};
     if (last == 0)

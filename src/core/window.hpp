@@ -30,12 +30,14 @@ struct Reservation
     std::int64_t end;
 };
 
-/// What to reserve when the clock reads `now` (0 to kMaxOffset). At the end of the 41
-/// bits there is nothing left to renew.
-constexpr Reservation ReserveFrom(std::int64_t now, std::int64_t window_ms)
+/// What to reserve when the clock reads `now` (0 to kMaxOffset) and no ID may be issued
+/// at or past `limit`, which is above `now`: the end of the 41 bits, or of a claim. At
+/// the limit there is nothing left to renew.
+constexpr Reservation ReserveFrom(std::int64_t now, std::int64_t window_ms,
+                                  std::int64_t limit = kMaxOffset + 1)
 {
-    const std::int64_t end = std::min(now + window_ms, kMaxOffset + 1);
-    return {end > kMaxOffset ? end : end - window_ms / 2, end};
+    const std::int64_t end = std::min(now + window_ms, limit);
+    return {end == limit ? end : end - window_ms / 2, end};
 }
 
 /// The floor for the next run when IDs may have been issued below `end`: IDs go

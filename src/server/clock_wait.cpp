@@ -65,10 +65,10 @@ void CountWait(SharedState &state, const Step &step)
 
 void LogWait(SharedState &state, const Step &step)
 {
-    Header &header = state.header;
+    Notes &notes = state.notes;
     if (step.gap_ns < kNanosecondsPerMillisecond ||
-        !TakeTurnToLog(IsFloor(step.word) ? header.floor_wait_logged_ns
-                                          : header.clock_wait_logged_ns,
+        !TakeTurnToLog(IsFloor(step.word) ? notes.floor_wait_logged_ns
+                                          : notes.clock_wait_logged_ns,
                        MonotonicNanoseconds()))
         return;
     const double gap_s = static_cast<double>(step.gap_ns) / 1e9;

@@ -5,6 +5,8 @@
 #include "../core/layout.hpp"
 #include "../core/patience.hpp"
 
+#include "claim_errors.hpp"
+#include "claiming.hpp"
 #include "clock_errors.hpp"
 #include "clock_wait.hpp"
 #include "open_transactions.hpp"
@@ -22,7 +24,6 @@ struct Generator
 {
     SharedState *state; ///< null until the generator is ready
     std::int64_t epoch;
-    std::uint64_t node_field;
     std::int32_t max_sequence;
 
     /// The transaction whose position is published, by its local number; 0 before
@@ -39,29 +40,43 @@ pg_noinline void MakeReady(const char *caller)
 {
     PreventCommandDuringRecovery(caller);
     SharedState &state = AttachedState();
+    const Identity &identity = state.header.identity;
+    CheckClaimant(identity);
     if (state.header.floor_taken.load() == 0)
         TakeFloor(state);
-    const Identity &identity = state.header.identity;
-    const Layout layout(identity.node_id_bits);
-    generator = {&state, identity.custom_epoch, layout.NodeField(identity.node_id),
-                 layout.MaxSequence(), InvalidLocalTransactionId};
+    generator = {&state, identity.custom_epoch, Layout(identity.node_id_bits).MaxSequence(),
+                 InvalidLocalTransactionId};
 }
 
-/// One step in a millisecond below `limit`. Inlined, so that a single ID does not pay
-/// for runs.
-pg_attribute_always_inline Step Take(std::int64_t limit, std::int32_t wanted)
+/// A step, and the node field that was read for it.
+struct Taken
 {
-    return TakeNext(generator.state->word, SystemClock{}, generator.epoch, generator.max_sequence,
-                    limit, wanted);
+    Step step;
+    std::uint64_t node_field;
+};
+
+/// One step in a millisecond below the limit in `source`. The limit is read first, then
+/// the node field, then the word: see AdoptClaim(). Inlined, so that a single ID does not
+/// pay for runs.
+pg_attribute_always_inline Taken Take(const std::atomic<std::int64_t> &source, std::int32_t wanted)
+{
+    SharedState &state = *generator.state;
+    const std::int64_t limit = source.load();
+    const std::uint64_t node_field = state.header.node_field.load();
+    // In one expression: a Step of its own goes through memory.
+    return {
+        TakeNext(state.word, SystemClock{}, generator.epoch, generator.max_sequence, limit, wanted),
+        node_field};
 }
 
 /// The ID whose word is `first`, `last` being the word before it. The first ID in a
 /// millisecond counts those of the one before, so an ordinary ID counts nothing.
-pg_attribute_always_inline std::int64_t Issue(std::uint64_t last, std::uint64_t first)
+pg_attribute_always_inline std::int64_t Issue(std::uint64_t last, std::uint64_t first,
+                                              std::uint64_t node_field)
 {
     if (SequenceOf(first) == 0)
         generator.state->counters.issued_before.fetch_add(IdsInMillisecond(last));
-    return Layout::IdOf(first, generator.node_field);
+    return Layout::IdOf(first, node_field);
 }
 
 [[noreturn]] void RaiseNoIdError(const Step &step, std::int64_t waited_ns)
@@ -80,23 +95,30 @@ pg_attribute_always_inline std::int64_t Issue(std::uint64_t last, std::uint64_t 
 /// Waits, extends the reservation and tries until there is an ID, a cancel or a
 /// reason to refuse. While the worker or another session extends, what is left of the
 /// reservation serves.
-Step AwaitStep(std::int32_t wanted)
+Taken AwaitStep(std::int32_t wanted)
 {
     SharedState &state = *generator.state;
-    Patience patience(MaxClockWait(), state.header.floor_window_ms);
+    Header &header = state.header;
+    const std::int64_t start_ns = MonotonicNanoseconds();
+    Patience patience(MaxClockWait(), header.floor_window_ms.load());
 
     for (bool first = true;; first = false) {
         CHECK_FOR_INTERRUPTS();
         const std::int64_t before_ns = MonotonicNanoseconds();
-        Step step = Take(state.header.renew_at.load(), wanted);
-        const std::int64_t end = state.header.end.load();
-        if (step.status == Status::kUnreserved) {
-            if (!WakeRenewer(state))
+        Taken taken = Take(header.renew_at, wanted);
+        const std::int64_t end = header.end.load();
+        if (taken.step.status == Status::kUnreserved) {
+            if (!HoldsNumber(header)) {
+                AwaitClaim(state, start_ns);
+                continue;
+            }
+            if (!Wake(header.renewer))
                 ExtendReservation(state);
-            step = Take(state.header.end.load(), wanted);
+            taken = Take(header.end, wanted);
         }
+        const Step &step = taken.step;
         if (step.status == Status::kIssued)
-            return step;
+            return taken;
         if (step.status == Status::kUnreserved) {
             AwaitReservation(state, end); // a sync takes longer than the reservation lasts
             continue;
@@ -114,16 +136,16 @@ Step AwaitStep(std::int32_t wanted)
 
 /// True if a step can be taken at once, as for nearly all IDs. Inlined, so that nothing
 /// of an ordinary ID's step goes through memory.
-pg_attribute_always_inline bool TryStep(std::int32_t wanted, Step *step)
+pg_attribute_always_inline bool TryStep(std::int32_t wanted, Taken *taken)
 {
     if (generator.published != LocalNumberOf(*MyProc)) [[unlikely]]
         return false;
-    *step = Take(generator.state->header.renew_at.load(), wanted);
-    return step->status == Status::kIssued;
+    *taken = Take(generator.state->header.renew_at, wanted);
+    return taken->step.status == Status::kIssued;
 }
 
 /// The step of a session's or a transaction's first ID, and of one that has to wait.
-pg_noinline Step SlowStep(const char *caller, std::int32_t wanted)
+pg_noinline Taken SlowStep(const char *caller, std::int32_t wanted)
 {
     if (generator.state == nullptr)
         MakeReady(caller);
@@ -132,38 +154,39 @@ pg_noinline Step SlowStep(const char *caller, std::int32_t wanted)
         may_lift = PublishOwnPosition(generator.state->word);
         generator.published = LocalNumberOf(*MyProc);
     }
-    const Step step = AwaitStep(wanted);
+    const Taken taken = AwaitStep(wanted);
     if (may_lift)
-        LiftOwnPosition(OffsetOf(step.word));
-    return step;
+        LiftOwnPosition(OffsetOf(taken.step.word));
+    return taken;
 }
 
 } // namespace
 
 std::int64_t NextId(const char *caller)
 {
-    Step step;
-    if (TryStep(1, &step)) [[likely]]
-        return Issue(step.last, step.word);
-    const Step slow = SlowStep(caller, 1);
-    return Issue(slow.last, slow.word);
+    Taken taken;
+    if (TryStep(1, &taken)) [[likely]]
+        return Issue(taken.step.last, taken.step.word, taken.node_field);
+    const Taken slow = SlowStep(caller, 1);
+    return Issue(slow.step.last, slow.step.word, slow.node_field);
 }
 
 Run NextRun(const char *caller, std::int32_t wanted)
 {
-    Step step;
-    if (!TryStep(wanted, &step)) [[unlikely]]
-        step = SlowStep(caller, wanted);
-    const std::uint64_t first = FirstOf(step);
-    return {Issue(step.last, first), static_cast<std::int32_t>(step.word - first) + 1};
+    Taken taken;
+    if (!TryStep(wanted, &taken)) [[unlikely]]
+        taken = SlowStep(caller, wanted);
+    const std::uint64_t first = FirstOf(taken.step);
+    return {Issue(taken.step.last, first, taken.node_field),
+            static_cast<std::int32_t>(taken.step.word - first) + 1};
 }
 
 std::uint64_t NextUnusedWord(const char *caller)
 {
     if (generator.state == nullptr)
         MakeReady(caller);
-    const Step step = AwaitStep(1);
-    Issue(step.last, step.word);
+    const Step step = AwaitStep(1).step;
+    Issue(step.last, step.word, 0);
     return step.word;
 }
 

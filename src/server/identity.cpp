@@ -122,6 +122,8 @@ const char *NodeIdSourceName(NodeIdSource source)
         return "environment";
     case NodeIdSource::kAddress:
         return "address";
+    case NodeIdSource::kRegistry:
+        return "registry";
     case NodeIdSource::kNone:
         break;
     }
@@ -135,6 +137,10 @@ Identity MakeIdentity()
     identity.custom_epoch = ConfiguredEpoch();
     identity.node_id_bits = ConfiguredNodeIdBits();
     identity.configured_node_id = ConfiguredNodeId();
+    if (identity.configured_node_id == kNodeIdFromRegistry) {
+        identity.node_id_source = NodeIdSource::kRegistry;
+        return identity;
+    }
     if (identity.configured_node_id < 0) {
         DeriveNodeId(identity);
         return identity;
@@ -162,6 +168,14 @@ void ReportIdentity(const Identity &identity)
     if (identity.node_id_source == NodeIdSource::kNone) {
         if (!IsUnderPostmaster) // a session gets the error
             WarnOfNodeId(identity);
+        return;
+    }
+    if (identity.node_id_source == NodeIdSource::kRegistry) {
+        ereport(LOG_SERVER_ONLY,
+                (errmsg("timeshard claims its node ID from a registry, layout %d-%d-%d, epoch %lld",
+                        kOffsetBits, identity.node_id_bits, kLowerBits - identity.node_id_bits,
+                        static_cast<long long>(identity.custom_epoch)),
+                 errhidestmt(true)));
         return;
     }
     ereport(LOG_SERVER_ONLY,

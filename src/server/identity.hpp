@@ -6,18 +6,26 @@
 namespace timeshard {
 
 /// Where the node ID came from.
-enum class NodeIdSource : std::int32_t { kConfiguration, kEnvironment, kAddress, kNone };
+/// In the mark too, so a number keeps its meaning.
+enum class NodeIdSource : std::int32_t {
+    kConfiguration,
+    kEnvironment,
+    kAddress,
+    kNone,
+    kRegistry, ///< claimed
+};
 
 /// The word that timeshard_config() shows for a source.
 const char *NodeIdSourceName(NodeIdSource source);
 
-/// Plain data: it stands in shared memory.
+/// Plain data: it stands in shared memory. What stands there never changes in a run of the
+/// server, so it has no claimed number: see CurrentNodeId().
 struct Identity
 {
     std::int64_t custom_epoch;       ///< ms since 1970
     std::int32_t node_id;            ///< 0 to the layout's largest; 0 if there is none
     std::int32_t node_id_bits;       ///< 1 to 16
-    std::int32_t configured_node_id; ///< the setting that gave it, -1 if derived
+    std::int32_t configured_node_id; ///< the setting that gave it, or says how it is found
     NodeIdSource node_id_source;
     char node_address[46]; ///< the address it was derived from, else empty
 };

@@ -1,5 +1,6 @@
 /// What runs when the library is loaded.
 
+#include "claiming.hpp"
 #include "worker.hpp"
 #include "settings.hpp"
 #include "shared_state.hpp"
@@ -17,7 +18,7 @@ void RequestSpace()
 {
     if (previous_request_hook != nullptr)
         previous_request_hook();
-    RequestAddinShmemSpace(SharedStateSize());
+    RequestAddinShmemSpace(add_size(SharedStateSize(), ClaimSize()));
 }
 
 /// Runs in the postmaster, at a start and after a crash of a backend: the memory is
@@ -32,6 +33,7 @@ void StartUp()
         return;
     KeepIdentity(state);
     RecordRestartPoint(state);
+    StartClaim(state);
 }
 
 /// Has space reserved, and the identity captured at the server's start, when the
@@ -44,6 +46,8 @@ void PrepareForPreload()
     previous_startup_hook = shmem_startup_hook;
     shmem_startup_hook = StartUp;
     RegisterWorker();
+    if (RegistryIsConfigured())
+        RegisterClaimant();
 }
 
 } // namespace

@@ -38,6 +38,19 @@ void WarnOfCopy(const Identity &identity)
                      "\"Copies of a data directory\" in " TIMESHARD_MANUAL "doc/operations.md.")));
 }
 
+/// The number was claimed, so the hint must not say to configure it.
+[[noreturn]] void RaiseLostRegistryError(const char *now)
+{
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("the configured node ID has been lost"),
+             errdetail("This server last claimed its node ID from a registry. Now neither its "
+                       "configuration nor its environment names a node ID, and %s.",
+                       now),
+             errhint("Set timeshard.node_id to \"registry\", or to a number that no registry hands "
+                     "out and no other server has, and restart the server.")));
+    pg_unreachable();
+}
+
 } // namespace
 
 void NoteRun(const Identity &identity, MarkRecord *record)
@@ -59,8 +72,8 @@ std::optional<Identity> IdentityOfThisRun(const MarkReading &mark)
     identity.custom_epoch = record.custom_epoch;
     identity.node_id = record.node_id;
     identity.node_id_bits = record.node_id_bits;
-    identity.configured_node_id = record.node_id_derived != 0 ? -1 : record.node_id;
     identity.node_id_source = static_cast<NodeIdSource>(record.node_id_source);
+    identity.configured_node_id = record.node_id_derived != 0 ? -1 : record.node_id;
     strlcpy(identity.node_address, record.node_address, sizeof(identity.node_address));
     return identity;
 }
@@ -73,7 +86,7 @@ bool LayoutDiffers(const MarkRecord &record, const Identity &identity)
 
 bool IsNodeIdLost(const MarkRecord &record, const Identity &identity)
 {
-    return record.node_id_derived == 0 && identity.configured_node_id < 0;
+    return record.node_id_derived == 0 && identity.configured_node_id == -1;
 }
 
 void RaiseLostNodeIdError(const MarkReading &mark, const Identity &identity)
@@ -82,6 +95,8 @@ void RaiseLostNodeIdError(const MarkReading &mark, const Identity &identity)
     const char *now = identity.node_id_source == NodeIdSource::kNone
                           ? "no address gives one"
                           : psprintf("its address would give %d", identity.node_id);
+    if (mark.record.node_id_source == static_cast<std::int32_t>(NodeIdSource::kRegistry))
+        RaiseLostRegistryError(now);
     ereport(ERROR,
             (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("the configured node ID has been lost"),
              mark.same_file
@@ -114,6 +129,8 @@ void ReportProvenance(const MarkReading &mark, const Identity &identity, const L
                  errdetail("The new layout applies from ID %lld on.",
                            static_cast<long long>(change.since_id)),
                  errhidestmt(true)));
+    if (identity.node_id_source == NodeIdSource::kRegistry)
+        return; // the claim is the registry's matter, and a copy has another
     if (record.node_id != identity.node_id)
         ereport(LOG_SERVER_ONLY, (errmsg("timeshard's node ID has changed from %d to %d",
                                          record.node_id, identity.node_id),

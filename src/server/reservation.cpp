@@ -20,9 +20,9 @@ MarkRecord OwnRecord(const Header &header)
 {
     MarkRecord record{};
     record.custom_epoch = header.identity.custom_epoch;
-    record.node_id = header.identity.node_id;
+    record.node_id = CurrentNodeId(header);
     record.node_id_bits = header.identity.node_id_bits;
-    record.node_id_derived = header.identity.configured_node_id < 0 ? 1 : 0;
+    record.node_id_derived = header.identity.configured_node_id == -1 ? 1 : 0;
     record.timeline = GetWALInsertionTimeLine();
     record.system_identifier = GetSystemIdentifier();
     record.layout_change = header.mark.layout_change;
@@ -69,20 +69,22 @@ std::int64_t JumpSinceExtension(const Header &header, std::int64_t wall, std::in
 }
 
 /// Extends the reservation if that is due, under the lock, by the clock after any wait
-/// for it. Sessions learn of the new end once it is durable.
+/// for it. Sessions learn of the new end once it is durable. Past the end of a claim nothing
+/// is due.
 Extension ExtendIfDue(SharedState &state)
 {
     Header &header = state.header;
     const std::int64_t wall = SystemClock::Now().milliseconds;
     const std::int64_t boot = BootMilliseconds();
     const std::int64_t now = wall - header.identity.custom_epoch;
-    if (now < header.renew_at.load() || now > kMaxOffset)
+    const std::int64_t limit = header.claim_end.load();
+    if (now < header.renew_at.load() || now >= limit)
         return {};
     const std::int64_t jump_ms = JumpSinceExtension(header, wall, boot);
     if (MaxClockJump() > 0 && jump_ms > MaxClockJump())
         return {.mark = {}, .jump_ms = jump_ms};
 
-    const Reservation reservation = ReserveFrom(now, header.window_ms);
+    const Reservation reservation = ReserveFrom(now, header.window_ms, limit);
     const MarkResult result = CommitEnd(state, reservation.end);
     if (result.Ok()) {
         header.end.store(reservation.end);
@@ -159,12 +161,12 @@ void AwaitReservation(SharedState &state, std::int64_t end)
         ExtendAndUnlock(state);
 }
 
-bool WakeRenewer(SharedState &state)
+bool Wake(const std::atomic<std::int32_t> &worker)
 {
-    const std::int32_t renewer = state.header.renewer.load();
-    if (renewer == 0)
+    const std::int32_t entry = worker.load();
+    if (entry == 0)
         return false;
-    SetLatch(&ProcGlobal->allProcs[renewer - 1].procLatch);
+    SetLatch(&ProcGlobal->allProcs[entry - 1].procLatch);
     return true;
 }
 

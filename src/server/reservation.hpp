@@ -7,15 +7,17 @@
 /// The reservation of the running server, and floors lifted by hand: what makes the
 /// mark go on. All of it raises an error, and changes nothing, if the mark cannot be
 /// written, and ends the process if the postmaster is gone. An extension is refused too
-/// if the clock has jumped ahead by more than timeshard.max_clock_jump since the last.
+/// if the clock has jumped ahead by more than timeshard.max_clock_jump since the last. It
+/// reaches to the end of the claim at most, where the number is claimed.
 namespace timeshard {
 
 /// Extends the reservation if that is due and the lock is free: while one process does
 /// so, the others use what is left.
 void ExtendReservation(SharedState &state);
 
-/// Has the worker extend the reservation, as soon as it can. False if no worker runs.
-bool WakeRenewer(SharedState &state);
+/// Wakes a worker by its process entry plus 1, such as the one that extends the
+/// reservation. False if none runs.
+bool Wake(const std::atomic<std::int32_t> &worker);
 
 /// Takes the clock as it is now for right, however far it has jumped.
 void AcceptClock(SharedState &state);

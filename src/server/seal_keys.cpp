@@ -1,7 +1,6 @@
 #include "../core/seal_key_file.hpp"
 
 #include "seal_keys.hpp"
-#include "seal_key_setting.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "compat.hpp"
+#include "settings.hpp"
 
 namespace timeshard {
 namespace {

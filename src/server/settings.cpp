@@ -1,27 +1,46 @@
 #include "settings.hpp"
 
+#include "../core/claim.hpp"
 #include "../core/layout.hpp"
 
-#include <cstdlib>
-#include <optional>
-
 #include "compat.hpp"
-#include "placeholder.hpp"
-#include "seal_key_setting.hpp"
-#include "setting_value.hpp"
+#include "setting_definition.hpp"
 
 namespace timeshard {
 namespace {
+
+const char *ComplainOfConninfo(const char *text)
+{
+    return CarriesPassword(text)
+               ? "The connection string carries a password, and servers log their settings. Use a "
+                 "password file, a service file or a certificate."
+               : nullptr;
+}
+
+/// Any path will do; a file that is not there is an error of the functions that need it.
+const char *ComplainOfNothing(const char *)
+{
+    return nullptr;
+}
+
+const char *ComplainOfNumbers(const char *text)
+{
+    return text[0] == '\0' || ParseNumberRange(text, kMaxNodeIdOfAnyLayout)
+               ? nullptr
+               : "The value must be a range such as 100-199, a number, or empty.";
+}
 
 Setting node_id = {
     .name = "timeshard.node_id",
     .environment = "TIMESHARD_NODE_ID",
     .description = "This server's number among all that issue IDs; -1 derives it from the "
-                   "machine's address.",
+                   "machine's address, and \"registry\" claims one from a registry.",
     .details = "It must fit timeshard.node_id_bits. A change takes effect when the server starts.",
     .min = -1,
     .max = kMaxNodeIdOfAnyLayout,
     .fallback = -1,
+    .word = "registry",
+    .word_value = kNodeIdFromRegistry,
 };
 
 Setting node_id_bits = {
@@ -44,6 +63,34 @@ Setting custom_epoch = {
     .fallback = kDefaultEpoch,
 };
 
+Setting registry = {
+    .name = "timeshard.registry",
+    .environment = "TIMESHARD_REGISTRY",
+    .description = "The database that node IDs are claimed from: a libpq connection string, "
+                   "without a password.",
+    .details = "Used where timeshard.node_id is \"registry\".",
+    .flags = GUC_SUPERUSER_ONLY,
+    .complaint = ComplainOfConninfo,
+};
+
+Setting registry_numbers = {
+    .name = "timeshard.registry_numbers",
+    .environment = "TIMESHARD_REGISTRY_NUMBERS",
+    .description = "The node IDs that this server may claim, such as 100-199; empty for all of the "
+                   "registry's.",
+    .details = "A change holds for the next claim.",
+    .complaint = ComplainOfNumbers,
+};
+
+Setting seal_key_file = {
+    .name = "timeshard.seal_key_file",
+    .description = "File with the keys of public codes.",
+    .details = "Only the server's user may read it. Each session reads it at its first public code "
+               "and after a reload.",
+    .flags = GUC_SUPERUSER_ONLY,
+    .complaint = ComplainOfNothing,
+};
+
 Setting max_clock_wait = {
     .name = "timeshard.max_clock_wait",
     .description = "Largest backward step of the clock that is waited out rather than refused.",
@@ -64,100 +111,24 @@ Setting max_clock_jump = {
     .flags = GUC_UNIT_S,
 };
 
-Setting *const kSettings[] = {&node_id, &node_id_bits, &custom_epoch, &max_clock_wait,
-                              &max_clock_jump};
-
-const char *EnvironmentText(const Setting &setting)
-{
-    return setting.environment != nullptr ? std::getenv(setting.environment) : nullptr;
-}
-
-/// The value where the configuration sets none.
-std::int64_t BootValue(const Setting &setting)
-{
-    const char *raw = EnvironmentText(setting);
-    if (raw == nullptr)
-        return setting.fallback;
-    std::int64_t value;
-    if (!ParseValue(setting, raw, &value))
-        RaiseValueError(setting, "environment variable", setting.environment, raw);
-    return value;
-}
-
-/// The value that the server has for the setting before it is defined; none if it is
-/// one of the identity that cannot be read and may wait for the next start.
-std::optional<std::int64_t> ExpectedValue(const Setting &setting, std::int64_t boot_value,
-                                          bool (*identity_is_captured)())
-{
-    const char *raw = PlaceholderText(setting.name);
-    if (raw == nullptr)
-        return boot_value;
-    std::int64_t value;
-    if (ParseValue(setting, raw, &value))
-        return value;
-    if (!identity_is_captured())
-        RaiseValueError(setting, "parameter", setting.name, raw);
-    if (HasUnit(setting))
-        return boot_value; // the server warns of it, and takes that
-    return std::nullopt;
-}
-
-/// Can a value of this source be accepted though it cannot be read? From the server's
-/// configuration, while the setting is being defined or on a reload, so that it counts
-/// as pending; but not from ALTER SYSTEM, which runs in a portal.
-bool MayBeUnreadable(const Setting &setting, GucSource source)
-{
-    return source <= PGC_S_ARGV && (!setting.verified || ActivePortal == nullptr);
-}
-
 /// The check hook of a string setting. The server does not tell a hook which setting
 /// it checks, hence one instance for each.
-template <const Setting &setting>
+template <const Setting &setting, bool is_identity>
 bool CheckText(char **new_value, void **, GucSource source)
 {
-    std::int64_t value;
-    if (ParseValue(setting, *new_value, &value))
-        return true;
-    if (MayBeUnreadable(setting, source)) {
-        if (!IsUnderPostmaster) // where PostgreSQL logs what is wrong with a reload
-            WarnOfValue(setting, *new_value);
-        return true;
-    }
-    GUC_check_errdetail("The value must be a whole number between %lld and %lld.",
-                        static_cast<long long>(setting.min), static_cast<long long>(setting.max));
-    return false;
+    return CheckNewText(setting, is_identity, *new_value, source);
 }
 
-GucStringCheckHook CheckOf(const Setting &setting)
-{
-    if (&setting == &node_id)
-        return CheckText<node_id>;
-    return &setting == &node_id_bits ? CheckText<node_id_bits> : CheckText<custom_epoch>;
-}
-
-/// Makes the variable known to the server. The environment's value is its
-/// boot value, so that a configuration line that is removed falls back to it,
-/// and is set as the environment's too, so that pg_settings names the source.
-void Define(Setting &setting, std::int64_t boot_value)
-{
-    const int flags = setting.flags | kAllowInParallel;
-
-    if (HasUnit(setting)) {
-        DefineCustomIntVariable(setting.name, setting.description, setting.details,
-                                &setting.duration, static_cast<int>(boot_value),
-                                static_cast<int>(setting.min), static_cast<int>(setting.max),
-                                PGC_SIGHUP, flags, nullptr, nullptr, nullptr);
-    } else {
-        snprintf(setting.boot_text, sizeof(setting.boot_text), "%lld",
-                 static_cast<long long>(boot_value));
-        DefineCustomStringVariable(setting.name, setting.description, setting.details,
-                                   &setting.text, setting.boot_text, PGC_SIGHUP, flags,
-                                   CheckOf(setting), nullptr, nullptr);
-    }
-    const char *raw = EnvironmentText(setting);
-    if (raw != nullptr && (!IsInParallelMode() || kAllowInParallel != 0))
-        SetConfigOption(setting.name, raw, PGC_POSTMASTER, PGC_S_ENV_VAR);
-}
+constexpr SettingEntry kSettings[] = {
+    {node_id, CheckText<node_id, true>},
+    {node_id_bits, CheckText<node_id_bits, true>},
+    {custom_epoch, CheckText<custom_epoch, true>},
+    {registry, CheckText<registry, false>},
+    {registry_numbers, CheckText<registry_numbers, false>},
+    {seal_key_file, CheckText<seal_key_file, false>},
+    {max_clock_wait, nullptr},
+    {max_clock_jump, nullptr},
+};
 
 std::int64_t ValueOf(const Setting &setting)
 {
@@ -168,37 +139,7 @@ std::int64_t ValueOf(const Setting &setting)
 
 void DefineSettings(bool (*identity_is_captured)())
 {
-    std::int64_t boot_values[lengthof(kSettings)];
-
-    const char *names[lengthof(kSettings) + 1];
-    for (std::size_t i = 0; i < lengthof(kSettings); i++)
-        names[i] = kSettings[i]->name;
-    names[lengthof(kSettings)] = kSealKeyFileSetting;
-    CheckUnknownNames(names, identity_is_captured);
-    CheckSealKeyFilePlaceholder();
-    for (std::size_t i = 0; i < lengthof(kSettings); i++) {
-        Setting &setting = *kSettings[i];
-        boot_values[i] = BootValue(setting);
-        if (!setting.defined)
-            setting.expected = ExpectedValue(setting, boot_values[i], identity_is_captured);
-    }
-    for (std::size_t i = 0; i < lengthof(kSettings); i++) {
-        Setting &setting = *kSettings[i];
-        if (!setting.defined) {
-            setting.defined = true;
-            Define(setting, boot_values[i]);
-            setting.verified = ReadableValue(setting) == setting.expected;
-            if (setting.verified && !setting.expected && !IsParallelWorker())
-                WarnOfValue(setting, setting.text);
-        }
-        if (!setting.verified)
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                            errmsg("parameter \"%s\" could not be taken over from the server",
-                                   setting.name),
-                            errhint("Connect again.")));
-    }
-    DefineSealKeyFile();
-    MarkGUCPrefixReserved("timeshard");
+    DefineAll(kSettings, identity_is_captured);
 }
 
 bool ConfiguredIdentityIsReadable()
@@ -232,6 +173,21 @@ int ConfiguredNodeIdBits()
 std::int64_t ConfiguredEpoch()
 {
     return ValueOf(custom_epoch);
+}
+
+const char *ConfiguredRegistry()
+{
+    return registry.text;
+}
+
+std::optional<NumberRange> ConfiguredRegistryNumbers()
+{
+    return ParseNumberRange(registry_numbers.text, kMaxNodeIdOfAnyLayout);
+}
+
+const char *SealKeyFilePath()
+{
+    return seal_key_file.text;
 }
 
 int MaxClockWait()

@@ -1,6 +1,9 @@
 #pragma once
 
+#include "../core/claim.hpp"
+
 #include <cstdint>
+#include <optional>
 
 /// The timeshard.* settings: where they come from, and the errors where anything but
 /// the server's configuration has set one.
@@ -22,7 +25,10 @@ void CheckConfiguredIdentity();
 
 // The values as they stand in this process; the default of one that cannot be read.
 
-/// timeshard.node_id, -1 to derive it.
+/// What timeshard.node_id is where the number is claimed.
+inline constexpr int kNodeIdFromRegistry = -2;
+
+/// timeshard.node_id, -1 to derive it, kNodeIdFromRegistry to claim it.
 int ConfiguredNodeId();
 
 /// True if timeshard.node_id has its value from the server's environment.
@@ -33,6 +39,15 @@ int ConfiguredNodeIdBits();
 
 /// timeshard.custom_epoch, in ms since 1970.
 std::int64_t ConfiguredEpoch();
+
+/// timeshard.registry, empty if there is none.
+const char *ConfiguredRegistry();
+
+/// timeshard.registry_numbers; none if all will do.
+std::optional<NumberRange> ConfiguredRegistryNumbers();
+
+/// timeshard.seal_key_file, empty if there is none.
+const char *SealKeyFilePath();
 
 /// timeshard.max_clock_wait, in ms, 0 to 60,000.
 int MaxClockWait();

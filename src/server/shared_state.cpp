@@ -1,5 +1,7 @@
 #include "shared_state.hpp"
 
+#include "../core/layout.hpp"
+
 #include <cstring>
 #include <optional>
 #include <type_traits>
@@ -24,8 +26,9 @@ constexpr std::uint32_t kMagic = 0x54534844; // "TSHD"
 /// 3: a position published before a transaction's first ID.
 /// 4: who releases the lock wakes those who wait for it.
 /// 5: a window that follows the syncs, and a worker that renews the reservation.
+/// 6: the limit in a begun millisecond too, and the node field read after it.
 #ifndef TIMESHARD_STATE_VERSION
-#define TIMESHARD_STATE_VERSION 5
+#define TIMESHARD_STATE_VERSION 6
 #endif
 constexpr std::uint32_t kVersion = TIMESHARD_STATE_VERSION;
 
@@ -106,7 +109,10 @@ void StoreIdentity(SharedState *state, const Identity &identity)
         return;
     const bool first = !captured();
     if (first) {
+        const bool claims = identity.node_id_source == NodeIdSource::kRegistry;
         header.identity = identity;
+        header.node_field.store(Layout(identity.node_id_bits).NodeField(identity.node_id));
+        header.claim_end.store(claims ? 0 : kMaxOffset + 1);
         header.identity_captured.store(1);
     }
     Unlock(header.lock);
@@ -181,10 +187,20 @@ bool IdentityIsCaptured()
     return state->header.identity_captured.load() != 0 || IdentityBeforeCrash().has_value();
 }
 
+std::int32_t CurrentNodeId(const Header &header)
+{
+    const auto field = static_cast<std::int64_t>(header.node_field.load());
+    return Layout(header.identity.node_id_bits).Split(field).node_id;
+}
+
 Identity IdentityInForce()
 {
     const SharedState *state = AttachedStateIfAny();
-    return state != nullptr ? state->header.identity : MakeIdentity();
+    if (state == nullptr)
+        return MakeIdentity();
+    Identity identity = state->header.identity;
+    identity.node_id = CurrentNodeId(state->header);
+    return identity;
 }
 
 IdFormat FormatInForce()

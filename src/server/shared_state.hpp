@@ -31,28 +31,33 @@ struct Header
     std::atomic<std::uint32_t> floor_taken; ///< the word is above what earlier runs issued
     Identity identity;
 
+    /// No reservation reaches past this offset: the end of the claim, 0 if none is held.
+    /// kMaxOffset + 1 where the number is not claimed.
+    std::atomic<std::int64_t> claim_end;
+
     // The reservation, in offsets; both 0 until the first one is durable.
     std::atomic<std::int64_t> renew_at; ///< stored after `end`
     std::atomic<std::int64_t> end;
 
+    /// The node ID in its place in an ID. Read after the limit and before the word: see
+    /// AdoptClaim(). 0 until a number is claimed, where that has to be. In the cache line
+    /// of `renew_at`.
+    std::atomic<std::uint64_t> node_field;
+
     Mark mark;
-    std::int64_t window_ms;       ///< of the next reservation
-    std::int64_t floor_window_ms; ///< of the last run's reservation, as its mark says
+    std::int64_t window_ms; ///< of the next reservation
+    /// How far ahead of the clock the floor can be: the window of the last run's
+    /// reservation, as its mark says, or of the last claim's.
+    std::atomic<std::int64_t> floor_window_ms;
 
     // Both clocks when the reservation was last extended in this run, in ms; 0 before.
     std::int64_t extended_at_wall;
     std::int64_t extended_at_boot;
 
-    /// The process entry of the worker that renews the reservation, plus 1; 0 if none
-    /// runs. See WakeRenewer().
+    /// The process entries of the workers that renew the reservation and that claim, plus
+    /// 1; 0 if none runs. See Wake().
     std::atomic<std::int32_t> renewer;
-
-    std::int64_t restart_point_ms; ///< see RecordRestartPoint(); 0 if not preloaded
-
-    // When a wait was last logged: monotonic, 0 before the first. Separate, or the
-    // wait for the floor at a start would silence the first wait for the clock.
-    std::atomic<std::int64_t> clock_wait_logged_ns;
-    std::atomic<std::int64_t> floor_wait_logged_ns;
+    std::atomic<std::int32_t> claimant;
 };
 
 /// What timeshard_stats() shows, since the state was made.
@@ -66,6 +71,17 @@ struct Counters
     std::atomic<std::int64_t> mark_extensions;
     std::atomic<std::int64_t> slowest_extension_ns;
     std::atomic<std::int64_t> started_at; ///< a TimestampTz
+};
+
+/// What is read or written a few times in a run.
+struct Notes
+{
+    std::int64_t restart_point_ms; ///< see RecordRestartPoint(); 0 if not preloaded
+
+    // When a wait was last logged: monotonic, 0 before the first. Separate, or the
+    // wait for the floor at a start would silence the first wait for the clock.
+    std::atomic<std::int64_t> clock_wait_logged_ns;
+    std::atomic<std::int64_t> floor_wait_logged_ns;
 };
 
 /// Updates a counter that keeps the largest value seen.
@@ -90,8 +106,10 @@ struct SharedState
     char word_reserve[128 - sizeof(std::uint64_t)];
 
     Counters counters;
-    char reserve[128 - sizeof(Counters)];
+    Notes notes;
+    char reserve[128 - sizeof(Counters) - sizeof(Notes)];
 };
+static_assert(offsetof(Header, renew_at) / 64 == offsetof(Header, node_field) / 64);
 static_assert(sizeof(SharedState) == 512);
 static_assert(offsetof(SharedState, word) == 256);
 
@@ -125,7 +143,11 @@ bool IdentityIsCaptured();
 /// until the server's next start.
 SharedState *AttachedStateIfAny();
 
-/// The identity in force: the state's, else that of the settings in this process.
+/// The node ID that IDs carry now; 0 while one is to be claimed.
+std::int32_t CurrentNodeId(const Header &header);
+
+/// The identity in force, with the node ID of now: the state's, else that of the settings
+/// in this process.
 Identity IdentityInForce();
 
 /// What reading an ID takes of it, at less cost.

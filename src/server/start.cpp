@@ -51,13 +51,16 @@ void Lift(Floor &floor, std::int64_t offset, FloorSource source)
 /// The rest of its second is added to a checkpoint that ends an earlier run, or that
 /// may be all there is to go by; but not to the one that ends crash recovery, or every
 /// crash would cost the first call up to a second.
-Floor FindFloor(const Header &header, const MarkReading &mark, const Past &past)
+Floor FindFloor(const SharedState &state, const MarkReading &mark, const Past &past)
 {
+    const Header &header = state.header;
     const std::int64_t epoch = header.identity.custom_epoch;
     const bool missing = mark.state == MarkState::kMissing;
     const bool recovered = GetXLogReplayRecPtr(nullptr) != InvalidXLogRecPtr;
     const std::int64_t rest_of_second = missing || !recovered ? kRestOfSecondMs : 0;
-    Floor floor = ReplayFloor(header);
+    Floor floor = ReplayFloor(state);
+    if (header.mark.end > 0) // carried over a crash of a session
+        Lift(floor, FloorOfEnd(header.mark.end), FloorSource::kMark);
     if (!missing)
         Lift(floor, FloorOfEnd(mark.record.end), FloorSource::kMark);
     Lift(floor, past.checkpoint.time + rest_of_second - epoch, FloorSource::kCheckpoint);
@@ -86,8 +89,9 @@ MarkReading ReadSettledMark(Mark &mark, MarkResult *settled)
 }
 
 /// Reaches the verdict, under the lock.
-Judgement Judge(Header &header, const Past &past)
+Judgement Judge(SharedState &state, const Past &past)
 {
+    Header &header = state.header;
     const Identity &identity = header.identity;
     Judgement result{};
     const MarkReading &mark = result.mark;
@@ -103,7 +107,7 @@ Judgement Judge(Header &header, const Past &past)
             return Verdict::kNodeIdLost;
         if (identity.node_id_source == NodeIdSource::kNone)
             return Verdict::kNoNodeId;
-        result.floor = FindFloor(header, mark, past);
+        result.floor = FindFloor(state, mark, past);
         if (result.now < 0)
             return Verdict::kBeforeEpoch;
         if (result.floor.offset - result.now <= WindowOf(mark.record) + MaxClockWait())
@@ -128,7 +132,7 @@ void Adopt(SharedState &state, const Judgement &judgement)
         LiftToFloor(state.word, floor.offset);
     if (judgement.mark.state == MarkState::kSound) {
         const MarkRecord &record = judgement.mark.record;
-        header.mark.end = record.end;
+        header.mark.end = std::max(header.mark.end, record.end);
         header.mark.generation = record.generation;
         header.mark.window_ms = record.window_ms;
         header.mark.layout_change = record.layout_change;
@@ -137,7 +141,8 @@ void Adopt(SharedState &state, const Judgement &judgement)
                 static_cast<std::int64_t>(WordAt(std::min(floor.offset + 1, kMaxOffset))),
                 record.custom_epoch, record.node_id_bits, 0};
     }
-    header.window_ms = header.floor_window_ms = WindowOf(judgement.mark.record);
+    header.window_ms = WindowOf(judgement.mark.record);
+    header.floor_window_ms.store(header.window_ms);
     header.floor_taken.store(1);
 }
 
@@ -200,18 +205,18 @@ void RecordRestartPoint(SharedState &state)
 {
     const Checkpoint checkpoint = LastCheckpoint();
     if (checkpoint.in_recovery)
-        state.header.restart_point_ms = checkpoint.time + kRestOfSecondMs;
+        state.notes.restart_point_ms = checkpoint.time + kRestOfSecondMs;
 }
 
-Floor ReplayFloor(const Header &header)
+Floor ReplayFloor(const SharedState &state)
 {
-    const std::int64_t epoch = header.identity.custom_epoch;
+    const std::int64_t epoch = state.header.identity.custom_epoch;
     Floor floor;
     const TimestampTz last = GetLatestXTime();
     if (last != 0)
         Lift(floor, ToMilliseconds(last) + 1000 - epoch, FloorSource::kReplay);
-    if (header.restart_point_ms != 0)
-        Lift(floor, header.restart_point_ms - epoch, FloorSource::kCheckpoint);
+    if (state.notes.restart_point_ms != 0)
+        Lift(floor, state.notes.restart_point_ms - epoch, FloorSource::kCheckpoint);
     return floor;
 }
 
@@ -227,7 +232,7 @@ void TakeFloor(SharedState &state)
         Unlock(header.lock);
         return;
     }
-    const Judgement judgement = Judge(header, past);
+    const Judgement judgement = Judge(state, past);
     if (judgement.verdict == Verdict::kStart)
         Adopt(state, judgement);
     Unlock(header.lock);

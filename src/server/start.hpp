@@ -27,7 +27,7 @@ struct Floor
 /// The floor that replay gives in this server run, none unless it came out of archive
 /// recovery. GetLatestXTime() is the time of the last commit replayed, not the
 /// largest; commits are a few ms out of order, hence a second more.
-Floor ReplayFloor(const Header &header);
+Floor ReplayFloor(const SharedState &state);
 
 /// Records the time of the last checkpoint, to the end of its second, if the server
 /// starts as a standby that was stopped or has crashed: what it had replayed before is

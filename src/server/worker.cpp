@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "claiming.hpp"
 #include "reservation.hpp"
 #include "start.hpp"
 
@@ -38,7 +39,7 @@ void Introduce()
 /// case.
 void KeepReplayFloor()
 {
-    const Floor floor = ReplayFloor(state->header);
+    const Floor floor = ReplayFloor(*state);
     if (floor.offset >= 0)
         LiftFloor(*state, floor.offset, DamagedMark::kRefuse);
 }
@@ -70,6 +71,8 @@ long Renew()
 {
     const Header &header = state->header;
     ExtendReservation(*state);
+    if (!HoldsNumber(header)) // sessions wake the worker once there is a claim
+        return kIdleAfterMs;
     const std::int64_t rest = header.renew_at.load() - OffsetNow(header.identity.custom_epoch);
     return static_cast<long>(std::clamp<std::int64_t>(rest, 1, kIdleAfterMs));
 }

@@ -22,6 +22,15 @@ Datum NodeAddress(const Identity &identity, bool *is_null)
     return DirectFunctionCall1(inet_in, CStringGetDatum(identity.node_address));
 }
 
+/// False where there is no number, or none is claimed at present.
+bool HasNodeId(NodeIdSource source)
+{
+    if (source != NodeIdSource::kRegistry)
+        return source != NodeIdSource::kNone;
+    const SharedState *state = AttachedStateIfAny();
+    return state != nullptr && state->header.claim_end.load() != 0;
+}
+
 /// The layout before the last change: from shared memory once the mark has been
 /// read, else from the mark.
 LayoutChange LastLayoutChange()
@@ -67,7 +76,7 @@ Datum timeshard_config(PG_FUNCTION_ARGS)
         BoolGetDatum(IdentityWouldChange(identity)),
     };
     bool nulls[lengthof(values)] = {};
-    nulls[0] = identity.node_id_source == NodeIdSource::kNone;
+    nulls[0] = !HasNodeId(identity.node_id_source);
     nulls[2] = address_is_null;
     return RowDatum(fcinfo, values, nulls);
 }

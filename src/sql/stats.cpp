@@ -62,7 +62,7 @@ Datum timeshard_stats(PG_FUNCTION_ARGS)
     const SharedState &state = AttachedState();
     const Identity &identity = state.header.identity;
     const Counters &counters = state.counters;
-    const std::uint64_t node_field = Layout(identity.node_id_bits).NodeField(identity.node_id);
+    const std::uint64_t node_field = state.header.node_field.load();
 
     std::uint64_t word;
     const std::int64_t issued = CountIssued(state, &word);

@@ -21,7 +21,7 @@ error: [limits](limits.md#errors).
 
 - [Functions](#functions)
 - [Types](#types)
-- [Views](#views)
+- [Tables and views](#tables-and-views)
 - [Settings](#settings)
 
 A strict function returns null if an argument is null. An immutable one may be used in an index or a generated column.
@@ -81,6 +81,7 @@ SELECT p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid
     CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
     p.proisstrict, CASE p.proparallel WHEN 's' THEN 'parallel safe' WHEN 'r' THEN 'parallel restricted' ELSE 'parallel unsafe' END,
     has_function_privilege('public', p.oid, 'EXECUTE'), 'internal'::regtype = ANY (p.proargtypes),
+    p.proname ~ '^timeshard_(registry_(?!free$|restored$)|hmac$)|_as_owner$',
     (SELECT string_agg(format('%s %s', a.name, format_type(a.type, NULL)), ',' ORDER BY a.n)
      FROM unnest(p.proargnames, p.proallargtypes, p.proargmodes) WITH ORDINALITY AS a(name, type, mode, n) WHERE a.mode = 'o'),
     pg_get_function_identity_arguments(p.oid)
@@ -93,13 +94,18 @@ SQL
 sub functions
 {
     my ($node) = @_;
-    my ($page, $internal, $last) = ('', '', '');
+    my ($page, $internal, $behind, $last) = ('', '', '', '');
     for my $row (rows($node, $functions))
     {
-        my ($name, $arguments, $result, $comment, $volatility, $strict, $parallel, $public, $for_planner, $columns) = @$row;
+        my ($name, $arguments, $result, $comment, $volatility, $strict, $parallel, $public, $for_planner, $for_registry, $columns) = @$row;
         if ($for_planner eq 't')
         {
             $internal .= wrapped("- `$name($arguments)`: " . prose($comment), '  ') . "\n";
+            next;
+        }
+        if ($for_registry eq 't')
+        {
+            $behind .= wrapped("- `$name`: " . prose($comment), '  ') . "\n";
             next;
         }
         $arguments = join ', ', grep { !/^OUT / } split /, /, $arguments;
@@ -112,7 +118,7 @@ sub functions
         $page .= $public eq 't' ? ".\n\n" : ". Superuser only, unless granted.\n\n";
         $page .= table([ 'column', 'type' ], map { [ map { "`$_`" } /^(\S+) (.*)$/ ] } split /,/, $columns) . "\n" if $columns;
     }
-    return $page . "For the planner only:\n\n$internal\n";
+    return $page . "For the planner only:\n\n$internal\nBehind the registry's functions:\n\n$behind\n";
 }
 
 my $types = <<'SQL';
@@ -124,17 +130,17 @@ JOIN pg_attribute AS a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.att
 ORDER BY t.typname COLLATE "C", a.attnum
 SQL
 
-my $views = <<'SQL';
-SELECT c.relname, obj_description(c.oid, 'pg_class'), a.attname, format_type(a.atttypid, a.atttypmod), col_description(a.attrelid, a.attnum)
+my $relations = <<'SQL';
+SELECT c.relname, obj_description(c.oid, 'pg_class'), a.attname, format_type(a.atttypid, a.atttypmod), coalesce(col_description(a.attrelid, a.attnum), '')
 FROM pg_class AS c
 JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'timeshard'
-JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
-WHERE c.relkind = 'v'
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'v')
 ORDER BY c.relname COLLATE "C", a.attnum
 SQL
 
-# The types or views that a query gives, with their attributes or columns.
+# The types or relations that a query gives, with their attributes or columns.
 sub with_columns
 {
     my ($node, $query, $column) = @_;
@@ -151,13 +157,14 @@ sub with_columns
 }
 
 # The range of a setting that is a text to the server: what the server says of a
-# value that is no number.
+# value that none of them takes.
 sub range_of_text
 {
     my ($node, $name) = @_;
-    my (undef, undef, $error) = $node->psql('postgres', "LOAD 'timeshard'; ALTER SYSTEM SET $name = 'none'");
-    my ($low, $high) = $error =~ /between (-?\d+) and (\d+)/ or die "no range of $name: $error";
-    return "$low to $high";
+    my (undef, undef, $error) = $node->psql('postgres', "LOAD 'timeshard'; ALTER SYSTEM SET $name = 'password='");
+    die "$name takes anything" if $error eq '';
+    my ($low, $high) = $error =~ /between (-?\d+) and (\d+)/ or return 'text';
+    return "$low to $high" . ($error =~ /The word "(\w+)"/ ? ", or `$1`" : '');
 }
 
 sub settings
@@ -183,7 +190,7 @@ sub reference_page
 {
     my ($node) = @_;
     return join "\n", $introduction, "## Functions\n", functions($node) . "## Types\n", with_columns($node, $types, 'attribute'),
-      "## Views\n", with_columns($node, $views, 'column'), "## Settings\n", $about_settings, settings($node);
+      "## Tables and views\n", with_columns($node, $relations, 'column'), "## Settings\n", $about_settings, settings($node);
 }
 
 1;

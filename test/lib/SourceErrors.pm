@@ -58,7 +58,7 @@ sub errors_of
     my ($root) = @_;
     my %state = sqlstates();
     my @errors;
-    for my $file (sort glob "$root/src/{server,sql}/*.cpp")
+    for my $file (sort glob "$root/src/{server,sql,registry}/*.cpp")
     {
         my $source = read_text($file);
         while ($source =~ /\b(ereport|TIMESHARD_INPUT_ERROR)\(/g)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Checks the protocols of generator.pml and horizon.pml by spin: the sound
-# models must hold in every state, and each way to break one must be caught by
-# the assertion of the promise that it breaks.
+# Checks the protocols of the .pml files beside it by spin: the sound models must
+# hold in every state, and each way to break one must be caught by the assertion
+# of the promise that it breaks.
 #
 #   usage: run.sh [FOLDER]   builds there and leaves it; without, in a temporary folder
 #
@@ -101,6 +101,9 @@ broken() {
   row) text='cursor' says='a row is missed' ;;
   snapshot) text='visible.*seen' says='a row is missed' ;;
   back) text='answer>=before' says='an answer goes backwards' ;;
+  alone) text='issued' says='two servers use one offset of one number' ;;
+  stop) text='latest_floor' says='a server is told to stop that holds its claim alone' ;;
+  claim) text='(own|top)' says='an ID of what is not claimed, or out of order' ;;
   esac
   build "$name" -D"$name" "$@"
   (search "$work/$name") || :
@@ -198,6 +201,55 @@ broken row ROUND_UP $one
 broken back NO_MAXIMUM $one
 broken back MAXIMUM_BY_STORE $one -DREADERS=2
 broken snapshot SNAPSHOT_BEFORE_QUESTION $one
+
+# Claimed node IDs, with the most servers, numbers and losses that fit. A rollback must be told.
+model=claims
+optimise=-O2
+lost='-DTIMED -DLOSSES=1'
+sound claims-numbers -DSERVERS=3 -DNUMBERS=2 -DLAST=1
+sound claims-clones -DSERVERS=3 -DCLONES=1 -DLAST=1
+sound claims-loss $lost -DLAST=3
+sound claims-loss-skew $lost -DSKEW=1 -DMARGIN=2 -DLAST=2
+sound claims-loss-clones $lost -DCLONES=1 -DLAST=1
+sound claims-losses -DTIMED -DLOSSES=2 -DLAST=2
+sound claims-told $lost -DROLLBACK -DTOLD
+
+optimise=-O0
+broken alone NO_PROOF
+broken alone FLOOR_BY_CLOCK
+broken alone NOT_CLOSED
+broken stop TAG_FORGOTTEN
+broken alone REPEATED_EXTENDS -DCLONES=1
+# Its memory lost.
+broken alone GRACE_WITHOUT_PROOF $lost
+broken alone NO_REST $lost
+broken alone NO_DETECTION $lost
+broken alone BELIEVE_EXPIRED $lost
+optimise=-O2
+broken alone RESTS_SHORTEST $lost -DLAST=3
+broken alone FREE_BY_CLOCK $lost -DLAST=3
+broken alone SMALL_MARGIN $lost -DSKEW=1 -DMARGIN=1
+optimise=-O0
+# What no protocol helps against, and the manual states.
+broken alone ROLLBACK $lost
+broken alone TWO_REGISTRIES $lost
+broken alone CLONES_ALONE -DCLONES=1
+broken alone CLONES_END -DCLONES=1 -DSERVERS=3
+
+# And the switch in a server.
+model=switch
+optimise=-O2
+sound switch -DCLAIMS=2
+optimise=-O0
+broken claim NODE_BEFORE_LIMIT
+broken claim NODE_AFTER_EXCHANGE
+broken claim NODE_BEFORE_FLOOR
+broken claim LIMIT_FOR_NEW_MILLISECONDS
+broken claim LIMIT_OF_MARK_ALONE
+broken claim FLOOR_OF_CLAIM_ALONE
+broken claim FLOOR_OF_WORD_ALONE
+broken claim LAST_ID_GIVEN_BACK
+broken claim CLOSED_TOO_LATE
 
 wait "$background" || :
 background=

@@ -37,6 +37,7 @@ TEST(Reservation, NoMillisecondAtOrPastTheLimitIsEntered)
 
 TEST(Reservation, WithoutOneNothingIsIssued)
 {
+    EXPECT_EQ(Advance(0, {0, 0}, kMax, 0).status, Status::kUnreserved) << "the epoch's own";
     for (const std::int64_t now : {std::int64_t{0}, std::int64_t{1}, kMaxOffset}) {
         EXPECT_EQ(Advance(FloorAt(0), {now, 0}, kMax, 0).status,
                   now == 0 ? Status::kExhausted : Status::kUnreserved);
@@ -51,11 +52,22 @@ TEST(Reservation, AClockBehindWaitsBeforeItReserves)
     EXPECT_EQ(Advance(FloorAt(100), {100, 0}, kMax, 0).status, Status::kExhausted);
 }
 
-/// A session whose limit is old goes on in a millisecond that another has
-/// entered under the new one.
-TEST(Reservation, AMillisecondInUseWasReserved)
+/// A session that has entered the millisecond under a newer limit may hold a newer claim.
+TEST(Reservation, TheLimitHoldsInAMillisecondInUse)
 {
-    EXPECT_EQ(Advance(Word(110, 7), {110, 5}, kMax, 110), (Step{Status::kIssued, Word(110, 8), 0}));
+    EXPECT_EQ(Advance(Word(110, 7), {110, 5}, kMax, 110),
+              (Step{Status::kUnreserved, Word(110, 7), 0}));
+    EXPECT_EQ(Advance(Word(110, 7), {110, 5}, kMax, 111), (Step{Status::kIssued, Word(110, 8), 0}));
+    EXPECT_EQ(Advance(Word(110, 7), {110, 5}, kMax, 110, 3).status, Status::kUnreserved);
+}
+
+/// The lost exchange carries the caller into the winner's millisecond, past its own limit.
+TEST(Reservation, AWinnersMillisecondIsNotEnteredPastTheLimit)
+{
+    Stage stage(Word(100, 7), {109, 0});
+    stage.Before(2, [&] { stage.word = Word(110, 0); });
+    EXPECT_EQ(Take(stage, 110), (Step{Status::kUnreserved, Word(110, 0), 0}));
+    EXPECT_EQ(stage.word, Word(110, 0));
 }
 
 TEST(Reservation, ALostRaceDoesNotCarryPastTheLimit)
@@ -112,6 +124,19 @@ TEST(Reservation, EndsWithTheLayout)
         EXPECT_EQ(reservation.renew_at, kMaxOffset + 1);
         EXPECT_EQ(Advance(Word(now, 1), {now, 0}, kMax, reservation.renew_at).status,
                   Status::kIssued);
+    }
+}
+
+/// With the end of a claim too, or every ID in its last half second would write the mark.
+TEST(Reservation, EndsWithTheClaim)
+{
+    const Reservation before = ReserveFrom(5000, 1000, 6001);
+    EXPECT_EQ(before.end, 6000);
+    EXPECT_EQ(before.renew_at, 5500);
+    for (const std::int64_t now : {5001, 5500, 5999}) {
+        const Reservation reservation = ReserveFrom(now, 1000, 6000);
+        EXPECT_EQ(reservation.end, 6000);
+        EXPECT_EQ(reservation.renew_at, 6000);
     }
 }
 

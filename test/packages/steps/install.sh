@@ -27,6 +27,7 @@ for package in packages/postgresql-*-timeshard_*.deb; do
   [ -z "$changed" ] || { echo "not as packaged:"; echo "$changed"; exit 1; }
   library=$(grep '/timeshard\.so$' owned)
   folder=$(dirname "$library")
+  grep -qx "$folder/timeshard_registry.so" owned || { echo 'the library of the registry is not there'; exit 1; }
   pages=$(grep -aoE '/[a-z0-9/._-]+/README\.md' "$library" | sort -u)
   pages=$(dirname "$pages")
   for page in $(grep -aoE '/[a-z0-9/._-]+/doc/[a-z-]+\.md' "$library" | sort -u) \
@@ -44,6 +45,17 @@ for package in packages/postgresql-*-timeshard_*.deb; do
   as_postgres psql -X -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION timeshard' \
     -c 'SELECT timeshard_parse(timeshard_next_id())' -c 'SELECT * FROM timeshard_config()'
   checked 'CREATE EXTENSION and the first ID'
+
+  # A server that claims from itself: the second library and libpq are found.
+  as_postgres psql -X -v ON_ERROR_STOP=1 -c "SELECT timeshard_create_registry('[100,199]')" \
+    -c "ALTER SYSTEM SET shared_preload_libraries = 'timeshard'" -c "ALTER SYSTEM SET timeshard.node_id = 'registry'" \
+    -c "ALTER SYSTEM SET timeshard.registry = 'dbname=postgres'"
+  pg_ctlcluster "$version" main restart
+  for try in 1 2 3 4 5; do # the call itself waits for two seconds
+    as_postgres psql -XAt -c 'SELECT node_id FROM timeshard_parse(timeshard_next_id())' | grep -qx 100 && break
+    [ "$try" -lt 5 ]
+  done
+  checked 'a claimed number'
   pg_ctlcluster "$version" main stop
 
   apt-get purge -y "$name"

@@ -1,0 +1,6 @@
+#pragma once
+
+/// Opens libpq's header; include it after the server's.
+extern "C" {
+#include "libpq-fe.h"
+}
