@@ -67,8 +67,7 @@ void LogWait(SharedState &state, const Step &step)
 {
     Notes &notes = state.notes;
     if (step.gap_ns < kNanosecondsPerMillisecond ||
-        !TakeTurnToLog(IsFloor(step.word) ? notes.floor_wait_logged_ns
-                                          : notes.clock_wait_logged_ns,
+        !TakeTurnToLog(IsFloor(step.word) ? notes.floor_wait_logged_ns : notes.clock_wait_logged_ns,
                        MonotonicNanoseconds()))
         return;
     const double gap_s = static_cast<double>(step.gap_ns) / 1e9;
