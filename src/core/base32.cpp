@@ -78,7 +78,8 @@ DecodedCode ParseCodeWithSpare(std::string_view text)
 {
     const Characters read = Read(text);
     constexpr std::uint64_t kIdBits = (1 << kIdBitsOfFirst) - 1;
-    return {read.error, static_cast<std::int64_t>((read.first & kIdBits) << kBitsOfRest | read.rest),
+    return {read.error,
+            static_cast<std::int64_t>((read.first & kIdBits) << kBitsOfRest | read.rest),
             static_cast<unsigned>(read.first >> kIdBitsOfFirst)};
 }
 
