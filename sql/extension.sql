@@ -19,8 +19,9 @@ SELECT pg_describe_object(d.classid, d.objid, 0) AS without_comment
 FROM pg_depend d
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'timeshard'
 WHERE d.deptype = 'e' AND obj_description(d.objid, d.classid::regclass::name) IS NULL
--- from 17 the array type, which the server makes by itself, is a member too
-AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.typarray = 0 AND t.oid = d.objid AND t.typelem <> 0);
+-- from 17 the types of arrays and relations, which the server makes by itself, are members too
+AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid
+    AND (t.typarray = 0 AND t.typelem <> 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind <> 'c')));
 SELECT attrelid::regclass, attname AS without_comment
 FROM pg_attribute
 WHERE attrelid IN ('timeshard_parts'::regclass, 'timeshard_types'::regclass) AND attnum > 0 AND col_description(attrelid, attnum) IS NULL;

@@ -141,7 +141,7 @@ SQL
 }
 
 # What belongs to whom.
-is($node->safe_psql('postgres', <<'SQL'), "maker|2\n$superuser|34", 'the type is the caller\'s, the rest the superuser\'s');
+is($node->safe_psql('postgres', <<'SQL'), "maker|2\n$superuser|36", 'the type is the caller\'s, the rest the superuser\'s');
 SELECT owner::regrole, count(*) FROM (
     SELECT typowner AS owner FROM pg_type WHERE oid IN ('att.order_id'::regtype, 'att.order_id[]'::regtype)
     UNION ALL SELECT proowner FROM pg_proc WHERE pronamespace = 'att'::regnamespace AND (proname LIKE 'order\_id\_%' OR proname IN ('min', 'max') AND proargtypes[0] = 'att.order_id'::regtype)
