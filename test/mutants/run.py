@@ -111,7 +111,8 @@ class Worker:
         for rules in glob.glob(f'{self.tree}/**/*.d', recursive=True):
             words = {os.path.normpath(word) for word in open(rules).read().split()}
             if any(word == file or word.endswith('/' + file) for word in words for file in files):
-                found |= {rules[:-2] + '.o', f'{os.path.dirname(rules)}/unit_tests', f'{self.tree}/timeshard.so'}
+                found |= {rules[:-2] + '.o', f'{os.path.dirname(rules)}/unit_tests',
+                          f'{self.tree}/timeshard.so', f'{self.tree}/timeshard_registry.so'}
         if any(file.endswith('.sql') for file in files):
             found |= {script for script in glob.glob(f'{self.tree}/sql/timeshard--*.sql')
                       if not os.path.exists(f'{ORIGINAL}{script[len(self.tree):]}')}
