@@ -121,6 +121,16 @@ COMMENT ON FUNCTION timeshard_config() IS
 node_id_source is configuration, environment, address (members of pg_monitor see which one), registry (claimed; node_id is null while no claim is held) or none (node_id is null);
 pending_restart is true if the settings have changed since';
 
+CREATE FUNCTION timeshard_claim_status(
+    OUT node_id integer,
+    OUT claimed_until timestamptz,
+    OUT registry_error text
+)
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'timeshard_claim_status';
+COMMENT ON FUNCTION timeshard_claim_status() IS
+'the node ID that this server has claimed from a registry, the time up to which it may issue IDs by the claim, and, for members of pg_monitor,
+the last trouble with the registry, null if there is none; all null where the node ID is not claimed';
+
 CREATE FUNCTION timeshard_config_info() RETURNS text
 LANGUAGE SQL STABLE PARALLEL SAFE
 -- Qualified: a function in the extension's schema that fits the arguments better
