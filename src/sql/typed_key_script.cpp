@@ -20,31 +20,31 @@ CREATE FUNCTION {_out}({prefix} {}) RETURNS pg_catalog.cstring
 CREATE FUNCTION {_recv}(pg_catalog.internal) RETURNS {}
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS {library}, 'timeshard_key_recv';
 CREATE FUNCTION {_send}({}) RETURNS pg_catalog.bytea
-    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'int8send';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS {library}, 'timeshard_key_send';
 CREATE TYPE {} (INPUT = {_in}, OUTPUT = {_out}, RECEIVE = {_recv}, SEND = {_send}, LIKE = pg_catalog.int8);
 
 CREATE FUNCTION {_eq}({}, {}) RETURNS pg_catalog.bool
-    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'int8eq';
+    LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS {library}, 'timeshard_key_eq';
 CREATE FUNCTION {_ne}({}, {}) RETURNS pg_catalog.bool
-    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'int8ne';
+    LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS {library}, 'timeshard_key_ne';
 CREATE FUNCTION {_lt}({}, {}) RETURNS pg_catalog.bool
-    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'int8lt';
+    LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS {library}, 'timeshard_key_lt';
 CREATE FUNCTION {_le}({}, {}) RETURNS pg_catalog.bool
-    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'int8le';
+    LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS {library}, 'timeshard_key_le';
 CREATE FUNCTION {_gt}({}, {}) RETURNS pg_catalog.bool
-    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'int8gt';
+    LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS {library}, 'timeshard_key_gt';
 CREATE FUNCTION {_ge}({}, {}) RETURNS pg_catalog.bool
-    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'int8ge';
+    LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS {library}, 'timeshard_key_ge';
 CREATE FUNCTION {_cmp}({}, {}) RETURNS pg_catalog.int4
-    LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'btint8cmp';
+    LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS {library}, 'timeshard_key_cmp';
 CREATE FUNCTION {_hash}({}) RETURNS pg_catalog.int4
-    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'hashint8';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS {library}, 'timeshard_key_hash';
 CREATE FUNCTION {_hash_extended}({}, pg_catalog.int8) RETURNS pg_catalog.int8
-    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'hashint8extended';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS {library}, 'timeshard_key_hash_extended';
 CREATE FUNCTION {_smaller}({}, {}) RETURNS {}
-    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'int8smaller';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS {library}, 'timeshard_key_smaller';
 CREATE FUNCTION {_larger}({}, {}) RETURNS {}
-    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'int8larger';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS {library}, 'timeshard_key_larger';
 
 CREATE OPERATOR {.}.= (FUNCTION = {_eq}, LEFTARG = {}, RIGHTARG = {}, COMMUTATOR = OPERATOR({.}.=),
     NEGATOR = OPERATOR({.}.<>), RESTRICT = pg_catalog.eqsel, JOIN = pg_catalog.eqjoinsel, HASHES, MERGES);

@@ -204,8 +204,12 @@ subtest 'limits are as told' => sub {
 
 # What PostgreSQL marks leakproof for bigint is so here.
 is(sql(<<'SQL'), '', 'functions are marked as those of bigint');
-SELECT p.proname FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'internal' JOIN pg_proc AS b ON b.proname = p.prosrc
-WHERE p.proname LIKE 'order\_id\_%' AND (p.proleakproof, p.provolatile, p.proparallel, p.proisstrict) <> (b.proleakproof, b.provolatile, b.proparallel, b.proisstrict)
+SELECT p.proname, f.bigint
+FROM (VALUES ('eq', 'int8eq'), ('ne', 'int8ne'), ('lt', 'int8lt'), ('le', 'int8le'), ('gt', 'int8gt'), ('ge', 'int8ge'), ('cmp', 'btint8cmp'),
+    ('hash', 'hashint8'), ('hash_extended', 'hashint8extended'), ('smaller', 'int8smaller'), ('larger', 'int8larger'), ('send', 'int8send')) AS f (key, bigint)
+JOIN pg_proc AS b ON b.proname = f.bigint AND b.pronamespace = 'pg_catalog'::regnamespace
+LEFT JOIN pg_proc AS p ON p.proname = 'order_id_' || f.key AND p.prosrc = 'timeshard_key_' || f.key
+WHERE (p.proleakproof, p.provolatile, p.proparallel, p.proisstrict) IS DISTINCT FROM (b.proleakproof, b.provolatile, b.proparallel, b.proisstrict)
 SQL
 is(sql(<<'SQL'), '', 'the B-tree has each support function of bigint but in_range');
 SELECT amprocnum FROM pg_amproc WHERE amprocfamily = (SELECT oid FROM pg_opfamily WHERE opfname = 'integer_ops' AND opfmethod = (SELECT oid FROM pg_am WHERE amname = 'btree'))
