@@ -92,7 +92,8 @@ sub library_of_bitcode
     return $library;
 }
 
-# The extension's objects in a database of their own, on another library.
+# The extension's objects in a database of their own, on another library. Without what
+# only CREATE EXTENSION can do for the registry's tables.
 sub create_on_library
 {
     my ($node, $database, $library) = @_;
@@ -100,6 +101,8 @@ sub create_on_library
     my $script = slurp_file($node->config_data('--sharedir') . "/extension/timeshard--$version.sql");
     $script =~ s/^\\echo .*//m;
     $script =~ s/MODULE_PATHNAME/$library/g;
+    $script =~ s/^DO \$body\$\nDECLARE\n    owner text.*?^\$body\$;\n//ms;
+    $script =~ s/^SELECT pg_catalog\.pg_extension_config_dump.*\n//mg;
     $node->safe_psql('postgres', "CREATE DATABASE $database");
     $node->safe_psql($database, $script);
     return;
