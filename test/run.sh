@@ -10,6 +10,7 @@ set -eu
 to_top=..
 stages=${*:-unit fuzz model regress tap}
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+tap_jobs=${JOBS:-$((jobs + jobs / 2))} # those tests wait more than they work
 for stage in $stages; do
   case $stage in
   unit | fuzz | model | regress | tap) ;;
@@ -68,7 +69,7 @@ for stage in $stages; do
     fi
     as_user sh -c 'cd "$1/src" && shift && PATH="$1:$PATH" PG_REGRESS="$2/src/test/regress/pg_regress" \
       TESTDIR="$PWD" TESTDATADIR="$PWD/tmp_check" TESTLOGDIR="$PWD/tmp_check/log" PG_TEST_TIMEOUT_DEFAULT=180 prove -j "$3" --timer -I test/lib -I "$2/src/test/perl" $4' \
-      sh "$work" "$bindir" "$pgxs_dir" "$jobs" "${TAP:-test/t/*.pl}" ||
+      sh "$work" "$bindir" "$pgxs_dir" "$tap_jobs" "${TAP:-test/t/*.pl}" ||
       exit 1 # not by 255, which prove has for a bail-out: clean_up takes that for a signal
     ;;
   esac
