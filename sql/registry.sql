@@ -2,6 +2,7 @@
 SELECT node_id_bits AS bits, custom_epoch AS epoch FROM timeshard_config() \gset
 
 \set SHOW_CONTEXT never
+\set VERBOSITY terse
 -- A database without a registry
 SELECT timeshard_claim('a', 0, :bits, :epoch);
 SELECT timeshard_extend_claim('a', 0, 'proof', 'a new tag');
@@ -14,10 +15,11 @@ SELECT timeshard_create_registry('[-1,7]');
 SELECT timeshard_create_registry('empty');
 SELECT timeshard_create_registry('[5,)');
 SELECT timeshard_create_registry(NULL);
-\set VERBOSITY default
+\set VERBOSITY terse
 SELECT timeshard_create_registry('[0,7]', '1 minute');
 SELECT timeshard_create_registry('[0,7]', NULL);
 SELECT timeshard_create_registry('[0,7]', '400 days');
+\set VERBOSITY default
 SELECT timeshard_create_registry('[5,7]');
 SELECT timeshard_create_registry('[0,7]');
 SELECT number, state, claimant, role, address, claimed_at, extended_at, ends_at < clock_timestamp() AS ended FROM timeshard_fleet ORDER BY number;

@@ -40,7 +40,8 @@ void NoteTrouble(const SharedState &state, const Answer &answer)
         return;
     }
     ereport(WARNING, (errmsg("trouble with timeshard's registry: %s", answer.message),
-                      errhint("See \"When there is no claim\" in doc/claimed-node-ids.md."),
+                      errhint("See \"When there is no claim\" in " TIMESHARD_MANUAL
+                              "doc/claimed-node-ids.md."),
                       HasClaim(state) ? errdetail("The claim of node ID %d holds until %s.",
                                                   CurrentNodeId(state.header),
                                                   TimeText(state.header.identity.custom_epoch +

@@ -43,7 +43,7 @@ void RaiseNoClaimError(const SharedState &state)
                  : errdetail("The registry that it claims from has not given it one yet.%s", ended),
              errhint("IDs are issued again once the registry gives a claim. A member of pg_monitor "
                      "sees what is wrong in timeshard_claim_status(). See \"When there is no "
-                     "claim\" in doc/claimed-node-ids.md.")));
+                     "claim\" in " TIMESHARD_MANUAL "doc/claimed-node-ids.md.")));
     pg_unreachable();
 }
 

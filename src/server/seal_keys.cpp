@@ -100,7 +100,7 @@ void ReadKeyFile(const char *path, SealKeyFile *keys)
         ereport(ERROR,
                 (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("key file \"%s\" is too large", path),
                  errdetail("It can have at most %zu bytes.", kMaxSealKeyFile),
-                 errhint("See \"Set up\" in doc/public-codes.md.")));
+                 errhint("See \"Set up\" in " TIMESHARD_MANUAL "doc/public-codes.md.")));
 }
 
 /// Raises the error of a file that is none of keys. The line's number is all that is told
@@ -117,7 +117,7 @@ void CheckForm(const char *path, const SealKeyFile &keys)
                  : errdetail("Line %d is not a key's number from 0 to 3, a space and 64 "
                              "hexadecimal digits.",
                              keys.line),
-             errhint("See \"Set up\" in doc/public-codes.md.")));
+             errhint("See \"Set up\" in " TIMESHARD_MANUAL "doc/public-codes.md.")));
 }
 
 /// Makes the session's keys of the file's.
@@ -144,7 +144,7 @@ void Load()
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("no key file for public codes is configured"),
                         errhint("Set timeshard.seal_key_file in the server's configuration; see "
-                                "\"Set up\" in doc/public-codes.md.")));
+                                "\"Set up\" in " TIMESHARD_MANUAL "doc/public-codes.md.")));
     const TimestampTz reload_time = PgReloadTime;
     SealKeyFile keys;
     ReadKeyFile(path, &keys);

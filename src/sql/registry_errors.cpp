@@ -12,12 +12,13 @@ namespace {
 void RegistryError(std::string_view what)
 {
     if (what == "no registry")
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("this database is no registry of node IDs"),
-                 errdetail("It has no numbers to hand out."),
-                 errhint("Create one with timeshard_create_registry(), or correct the connection. "
-                         "See \"Create a registry\" in doc/claimed-node-ids.md.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("this database is no registry of node IDs"),
+             errdetail("It has no numbers to hand out."),
+             errhint("Create one with timeshard_create_registry(), or correct the connection. "
+                     "See \"Create a registry\" in " TIMESHARD_MANUAL "doc/claimed-node-ids.md.")));
     if (what == "a registry")
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("this database is a registry of node IDs already"),
@@ -42,7 +43,8 @@ void OperatorError(std::string_view what, const char *value, const char *given)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("claim length must be between 10 minutes and 1 year"),
                         errdetail("It is %s.", given),
-                        errhint("See \"How long a claim lasts\" in doc/claimed-node-ids.md.")));
+                        errhint("See \"How long a claim lasts\" in " TIMESHARD_MANUAL
+                                "doc/claimed-node-ids.md.")));
     if (what == "no rest")
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("number %s does not rest", value),

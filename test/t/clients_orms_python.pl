@@ -37,9 +37,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from models import Base
 
+%s
 with create_engine("postgresql+psycopg2://", future=True).connect() as connection:
     context = MigrationContext.configure(connection, opts={
-        "target_metadata": Base.metadata, "compare_server_default": "compare" in sys.argv})
+        "target_metadata": Base.metadata, "compare_server_default": "compare" in sys.argv,
+        "include_object": include_object})
     print(render_python_code(produce_migrations(context, Base.metadata).upgrade_ops))
 PYTHON
 
@@ -61,7 +63,7 @@ subtest 'SQLAlchemy' => sub {
 subtest 'Alembic' => sub {
     plan skip_all => 'install python3-alembic' unless has_python_modules('alembic', 'psycopg2');
     write_program("$folder/models.py", snippet('sqlalchemy-models'));
-    write_program("$folder/alembic_client.py", $autogenerate);
+    write_program("$folder/alembic_client.py", sprintf $autogenerate, snippet('alembic-filter'));
 
     my $database = shop_database($node, 'alembic');
     has_text(alembic($database), $_, 'new tables') for @{ delete $written{'`alembic revision --autogenerate`'} };
