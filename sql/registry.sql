@@ -69,8 +69,25 @@ BEGIN;
 SELECT timeshard_claim('a', clock(), :bits, :epoch);
 ROLLBACK;
 
+-- What the extension's owner can do to its parts crashes nothing
+ALTER FUNCTION timeshard_hmac(bytea, bytea) CALLED ON NULL INPUT;
+SELECT timeshard_hmac(NULL, NULL) IS NULL AS null_for_null;
+ALTER FUNCTION timeshard_hmac(bytea, bytea) STRICT;
+ALTER FUNCTION timeshard_is_claimed_as_owner(integer) RENAME TO put_aside;
+CREATE FUNCTION timeshard_is_claimed_as_owner(integer) RETURNS text LANGUAGE sql AS 'SELECT ''t''';
+SELECT timeshard_is_claimed(7);
+DROP FUNCTION timeshard_is_claimed_as_owner(integer);
+ALTER FUNCTION put_aside(integer) RENAME TO timeshard_is_claimed_as_owner;
 DROP FUNCTION clock();
 SET client_min_messages = error;
 DROP EXTENSION timeshard;
+-- Default privileges show nobody the key
+CREATE ROLE timeshard_regress_reader;
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO timeshard_regress_reader;
+ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO timeshard_regress_reader;
 CREATE EXTENSION timeshard;
 SELECT count(*) AS fleet FROM timeshard_fleet;
+SELECT has_table_privilege('timeshard_regress_reader', 'timeshard_registry', 'SELECT') AS sees_key,
+    has_function_privilege('timeshard_regress_reader', 'timeshard_hmac(bytea, bytea)', 'EXECUTE') AS signs;
+DROP OWNED BY timeshard_regress_reader;
+DROP ROLE timeshard_regress_reader;

@@ -555,9 +555,10 @@ DO $body$
 DECLARE
     owner text := (SELECT extowner::pg_catalog.regrole FROM pg_catalog.pg_extension WHERE extname = 'timeshard');
     ours record;
+    other pg_catalog.text;
 BEGIN
     FOR ours IN
-        SELECT p.oid::pg_catalog.regprocedure AS name
+        SELECT p.oid, p.oid::pg_catalog.regprocedure AS name
         FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid
         WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
         AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'timeshard')
@@ -568,6 +569,12 @@ BEGIN
     LOOP
         EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', ours.name, owner);
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', ours.name);
+        FOR other IN -- to whom default privileges have granted it
+            SELECT DISTINCT a.grantee::pg_catalog.regrole FROM pg_catalog.pg_proc AS p, pg_catalog.aclexplode(p.proacl) AS a
+            WHERE p.oid = ours.oid AND a.grantee NOT IN (0, p.proowner)
+        LOOP
+            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', ours.name, other);
+        END LOOP;
         IF ours.name::text ~ '_as_owner\(' THEN -- compiling such a statement takes seconds, for one row
             EXECUTE pg_catalog.format('ALTER FUNCTION %s SET jit = off', ours.name);
         END IF;
@@ -577,6 +584,14 @@ BEGIN
             ('timeshard_claims'), ('timeshard_fleet')) AS v (name)
     LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %I OWNER TO %s', ours.name, owner);
+        EXECUTE pg_catalog.format('REVOKE ALL ON TABLE %I FROM PUBLIC', ours.name);
+        FOR other IN
+            SELECT DISTINCT a.grantee::pg_catalog.regrole FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS a
+            WHERE c.relname = ours.name AND a.grantee NOT IN (0, c.relowner)
+            AND c.relnamespace = (SELECT extnamespace FROM pg_catalog.pg_extension WHERE extname = 'timeshard')
+        LOOP
+            EXECUTE pg_catalog.format('REVOKE ALL ON TABLE %I FROM %s', ours.name, other);
+        END LOOP;
     END LOOP;
 END
 $body$;

@@ -23,6 +23,10 @@ void SetMessage(Answer *answer, const char *text)
     while (size > 0 && std::strchr("\n .", answer->message[size - 1]) != nullptr)
         answer->message[--size] = '\0';
     std::replace(answer->message, answer->message + size, '\n', ' ');
+    // It may be in another encoding than the database that shows it, or cut in a character.
+    std::replace_if(
+        answer->message, answer->message + size,
+        [](char c) { return static_cast<signed char>(c) < 0; }, '?');
 }
 
 Answer Failed(Outcome outcome, const char *text)
@@ -226,6 +230,8 @@ void LimitNameResolution()
 Answer AskRegistry(const char *conninfo, const char *statement, int count,
                    const char *const *parameters, std::int64_t deadline_ns, bool interruptible)
 {
+    if (conninfo[0] == '\0') // libpq would take a default
+        return Failed(Outcome::kError, "timeshard.registry is not set");
     PGconn *connection = nullptr;
     const Answer answer = Ask(conninfo, statement, count, parameters,
                               Waiting(deadline_ns, interruptible), &connection);

@@ -35,6 +35,13 @@ void RaiseNoClaimError(const SharedState &state)
     const char *ended = end > 0 ? psprintf(" The last claim ran out at %s.",
                                            TimeText(state.header.identity.custom_epoch + end))
                                 : "";
+    if (state.header.claimant.load() == 0)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("this server holds no claim of a node ID, and issues no IDs"),
+                 errdetail("The worker that claims does not run."),
+                 errhint("If it does not come within seconds, raise max_worker_processes and "
+                         "restart the server.")));
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("this server holds no claim of a node ID, and issues no IDs"),

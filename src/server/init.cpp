@@ -45,9 +45,9 @@ void PrepareForPreload()
     shmem_request_hook = RequestSpace;
     previous_startup_hook = shmem_startup_hook;
     shmem_startup_hook = StartUp;
-    RegisterWorker();
     if (RegistryIsConfigured())
-        RegisterClaimant();
+        RegisterClaimant(); // first: if workers are short, the other one can be done without
+    RegisterWorker();
 }
 
 } // namespace

@@ -51,6 +51,10 @@ Datum Ask(FunctionCallInfo fcinfo, const FormData_pg_proc &called)
     if (status != SPI_OK_SELECT || SPI_processed != 1)
         elog(ERROR, "the registry's function gave no answer: %d", status);
     const TupleDesc row = SPI_tuptable->tupdesc;
+    // Its owner can replace it by a function with another result.
+    if (SPI_gettypeid(row, 1) != called.prorettype)
+        elog(ERROR, "function %s_as_owner has another result than %s", NameStr(called.proname),
+             NameStr(called.proname));
     const Datum answer = SPI_getbinval(SPI_tuptable->vals[0], row, 1, &fcinfo->isnull);
     if (fcinfo->isnull)
         return 0;
@@ -118,9 +122,12 @@ Datum timeshard_registry_read(PG_FUNCTION_ARGS)
     return RunAsOwner(fcinfo);
 }
 
-/// timeshard_hmac(key bytea, message bytea) → bytea: HMAC with SHA-256 (RFC 2104)
+/// timeshard_hmac(key bytea, message bytea) → bytea: HMAC with SHA-256 (RFC 2104). The
+/// extension's owner can make it non-strict.
 Datum timeshard_hmac(PG_FUNCTION_ARGS)
 {
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+        PG_RETURN_NULL();
     const bytea *key = PG_GETARG_BYTEA_PP(0);
     const bytea *message = PG_GETARG_BYTEA_PP(1);
     auto *result = static_cast<bytea *>(palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH));
