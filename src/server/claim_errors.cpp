@@ -41,7 +41,8 @@ void RaiseNoClaimError(const SharedState &state)
                  errmsg("this server holds no claim of a node ID, and issues no IDs"),
                  errdetail("The worker that claims does not run."),
                  errhint("If it does not come within seconds, raise max_worker_processes and "
-                         "restart the server.")));
+                         "restart the server. See \"When there is no claim\" in " TIMESHARD_MANUAL
+                         "doc/claimed-node-ids.md.")));
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("this server holds no claim of a node ID, and issues no IDs"),
