@@ -98,7 +98,7 @@ for my $name (sort keys %refused)
 {
     my ($content, $detail) = @{ $refused{$name} };
     case($content);
-    is_refused($name, qr/^$form$detail\nHINT: +See "Set up" in doc\/public-codes\.md\.$/m);
+    is_refused($name, qr/^$form$detail\nHINT: +See "Set up" in \S*\/doc\/public-codes\.md\.$/m);
 }
 case("1 $hex\n" x 100);
 is_refused('too large', qr/F0000: key file ".*" is too large\nDETAIL: +It can have at most 1024 bytes\./);
