@@ -129,6 +129,8 @@ help:
 ifneq ($(PGXS),)
 all:
 include $(PGXS)
+# From 16 on PGXS hides what is not marked, and the registry's library calls the main one.
+override CXXFLAGS += -fvisibility=default
 
 # The registry's part stands in a file of its own.
 $(DATA_built): sql/timeshard.sql sql/timeshard_registry.sql
