@@ -182,9 +182,17 @@ is(sql('SELECT count(DISTINCT id), min(id) > (SELECT max(id) FROM items)::bigint
 
 # The limits that doc/typed-keys.md states.
 subtest 'limits are as told' => sub {
-    sql('CREATE TABLE parents (id order_id PRIMARY KEY); CREATE TABLE texts (parent text REFERENCES parents)');
-    sql("INSERT INTO parents VALUES ('ORD_0000000000000000001'), ('ORD_0000000000000000002'); INSERT INTO texts VALUES ('ORD_0000000000000000001')");
-    fails_with($node, "DELETE FROM parents WHERE id = 'ORD_0000000000000000002'", qr/XX000/, 'a text column that references a typed key');
+    sql('CREATE TABLE parents (id order_id PRIMARY KEY)');
+    my $reference = 'CREATE TABLE texts (parent text REFERENCES parents)';
+    if ($server_major >= 18)
+    {
+        fails_with($node, $reference, qr/key columns are not both collatable/, 'a text column that references a typed key is refused');
+    }
+    else
+    {
+        sql("$reference; INSERT INTO parents VALUES ('ORD_0000000000000000001'), ('ORD_0000000000000000002'); INSERT INTO texts VALUES ('ORD_0000000000000000001')");
+        fails_with($node, "DELETE FROM parents WHERE id = 'ORD_0000000000000000002'", qr/XX000/, 'a text column that references a typed key');
+    }
     fails_with($node, "SET search_path = pg_catalog; SELECT * FROM public.orders WHERE id = '$some'", qr/42883: operator does not exist/, 'without the schema in the search_path');
     sql('CREATE TABLE even AS SELECT g::bigint::order_id AS id, g::bigint AS number FROM generate_series(1, 20000) AS g; ANALYZE even');
     my $narrow = "SELECT * FROM even WHERE id >= 'ORD_0000000000000005050' AND id < 'ORD_0000000000000005100'";
