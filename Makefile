@@ -129,7 +129,8 @@ help:
 ifneq ($(PGXS),)
 all:
 include $(PGXS)
-# From 16 on PGXS hides what is not marked, and the registry's library calls the main one.
+# From 16 on PGXS hides what is not marked: _PG_init, whose declaration in fmgr.h is of
+# another name space, and the functions that the registry's library calls.
 override CXXFLAGS += -fvisibility=default
 
 # The registry's part stands in a file of its own.

@@ -550,50 +550,41 @@ END;
 COMMENT ON FUNCTION timeshard_claimant(bigint) IS
 'who held the node ID of this ID at its time: no row if nobody that the registry remembers did';
 
--- Nobody but the owner sees keys and nonces, and nobody claims without a grant. Everything
--- belongs to the extension's owner: an owner without superuser rights can restore a dump, and a
--- claim runs with that owner's rights.
+-- Nobody but the owner sees keys and nonces, and nobody claims without a grant, whatever the
+-- default privileges are. Everything belongs to the extension's owner: an owner without
+-- superuser rights can restore a dump, and a claim runs with that owner's rights.
 DO $body$
 DECLARE
-    owner text := (SELECT extowner::pg_catalog.regrole FROM pg_catalog.pg_extension WHERE extname = 'timeshard');
+    owner text;
     ours record;
-    other pg_catalog.text;
+    other text;
 BEGIN
+    SELECT extowner::pg_catalog.regrole INTO owner FROM pg_catalog.pg_extension WHERE extname = 'timeshard';
     FOR ours IN
-        SELECT p.oid, p.oid::pg_catalog.regprocedure AS name
-        FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid
-        WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
-        AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'timeshard')
-        AND (p.proname ~ '^timeshard_registry_|_as_owner$'
+        SELECT 'FUNCTION' AS kind, p.oid::pg_catalog.regprocedure::text AS name, p.proacl AS rights, p.proname ~ '_as_owner$' AS is_sql
+        FROM pg_catalog.pg_extension AS e
+        JOIN pg_catalog.pg_depend AS d ON d.refobjid = e.oid AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
+        JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid
+        WHERE e.extname = 'timeshard' AND (p.proname ~ '^timeshard_registry_|_as_owner$'
             OR p.proname IN ('timeshard_claim', 'timeshard_extend_claim', 'timeshard_end_claim', 'timeshard_is_claimed',
                 'timeshard_create_registry', 'timeshard_hmac'))
-        ORDER BY p.oid
+        UNION ALL
+        SELECT 'TABLE', c.oid::pg_catalog.regclass::text, c.relacl, false
+        FROM pg_catalog.pg_extension AS e JOIN pg_catalog.pg_class AS c ON c.relnamespace = e.extnamespace
+        WHERE e.extname = 'timeshard' AND c.relname IN ('timeshard_registry', 'timeshard_registry_numbers',
+            'timeshard_registry_history', 'timeshard_claims', 'timeshard_fleet')
     LOOP
-        EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', ours.name, owner);
-        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', ours.name);
-        FOR other IN -- to whom default privileges have granted it
-            SELECT DISTINCT a.grantee::pg_catalog.regrole FROM pg_catalog.pg_proc AS p, pg_catalog.aclexplode(p.proacl) AS a
-            WHERE p.oid = ours.oid AND a.grantee NOT IN (0, p.proowner)
+        EXECUTE pg_catalog.format('ALTER %s %s OWNER TO %s', ours.kind, ours.name, owner);
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', ours.kind, ours.name);
+        FOR other IN
+            SELECT DISTINCT grantee::pg_catalog.regrole FROM pg_catalog.aclexplode(ours.rights)
+            WHERE grantee NOT IN (0, grantor) AND grantee::pg_catalog.regrole::text <> owner
         LOOP
-            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', ours.name, other);
+            EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', ours.kind, ours.name, other);
         END LOOP;
-        IF ours.name::text ~ '_as_owner\(' THEN -- compiling such a statement takes seconds, for one row
+        IF ours.is_sql THEN -- compiling such a statement takes seconds, for one row
             EXECUTE pg_catalog.format('ALTER FUNCTION %s SET jit = off', ours.name);
         END IF;
-    END LOOP;
-    FOR ours IN
-        SELECT * FROM (VALUES ('timeshard_registry'), ('timeshard_registry_numbers'), ('timeshard_registry_history'),
-            ('timeshard_claims'), ('timeshard_fleet')) AS v (name)
-    LOOP
-        EXECUTE pg_catalog.format('ALTER TABLE %I OWNER TO %s', ours.name, owner);
-        EXECUTE pg_catalog.format('REVOKE ALL ON TABLE %I FROM PUBLIC', ours.name);
-        FOR other IN
-            SELECT DISTINCT a.grantee::pg_catalog.regrole FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS a
-            WHERE c.relname = ours.name AND a.grantee NOT IN (0, c.relowner)
-            AND c.relnamespace = (SELECT extnamespace FROM pg_catalog.pg_extension WHERE extname = 'timeshard')
-        LOOP
-            EXECUTE pg_catalog.format('REVOKE ALL ON TABLE %I FROM %s', ours.name, other);
-        END LOOP;
     END LOOP;
 END
 $body$;

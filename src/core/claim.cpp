@@ -7,11 +7,6 @@ namespace {
 
 constexpr std::string_view kSpaces = " \t\n\r\f\v";
 
-bool StartsWith(std::string_view text, std::string_view start)
-{
-    return text.substr(0, start.size()) == start;
-}
-
 /// The text from `start` on, which is within it.
 std::string_view From(std::string_view text, std::size_t start)
 {
@@ -55,7 +50,7 @@ std::optional<NumberRange> ParseNumberRange(std::string_view text, std::int32_t 
 
 bool CarriesPassword(std::string_view conninfo)
 {
-    if ((StartsWith(conninfo, "postgresql://") || StartsWith(conninfo, "postgres://")) &&
+    if ((conninfo.starts_with("postgresql://") || conninfo.starts_with("postgres://")) &&
         UserCarriesPassword(conninfo))
         return true;
     // "password" and "sslpassword", with spaces before the equals sign or none.

@@ -9,11 +9,6 @@ namespace {
 
 constexpr std::uint64_t kLargest = INT64_MAX;
 
-constexpr bool IsDigit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 constexpr bool IsLetter(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');

@@ -18,11 +18,6 @@ constexpr std::array<char, 200> kDigitPairs = [] {
     return pairs;
 }();
 
-constexpr bool IsDigit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /// `count` bytes of `text` from `begin`, which are there: unlike substr, which
 /// would throw, and so need the C++ runtime.
 constexpr std::string_view Slice(std::string_view text, std::size_t begin, std::size_t count)

@@ -19,6 +19,11 @@ inline constexpr std::size_t kIdDigits = 19;
 /// that one or not at all.
 inline constexpr std::size_t kUnpaddedDigits = 18;
 
+constexpr bool IsDigit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 /// Writes the 19 digits of a `value` below 10^19, which every ID is, to `out`, no
 /// terminator.
 void WriteDigits(std::uint64_t value, char *out);

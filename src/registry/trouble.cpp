@@ -2,6 +2,7 @@
 
 #include "../core/clock.hpp"
 
+#include "../server/claiming.hpp"
 #include "../server/postgres.hpp"
 #include "../server/timestamps.hpp"
 

@@ -29,12 +29,6 @@ void RaiseClaimedNumberError(std::int32_t number)
 
 void RaiseNoClaimError(const SharedState &state)
 {
-    const std::int64_t end = state.header.claim_end.load();
-    const char *error =
-        has_privs_of_role(GetUserId(), ROLE_PG_MONITOR) ? LastClaimError() : nullptr;
-    const char *ended = end > 0 ? psprintf(" The last claim ran out at %s.",
-                                           TimeText(state.header.identity.custom_epoch + end))
-                                : "";
     if (state.header.claimant.load() == 0)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -43,6 +37,12 @@ void RaiseNoClaimError(const SharedState &state)
                  errhint("If it does not come within seconds, raise max_worker_processes and "
                          "restart the server. See \"When there is no claim\" in " TIMESHARD_MANUAL
                          "doc/claimed-node-ids.md.")));
+    const std::int64_t end = state.header.claim_end.load();
+    const char *error =
+        has_privs_of_role(GetUserId(), ROLE_PG_MONITOR) ? LastClaimError() : nullptr;
+    const char *ended = end > 0 ? psprintf(" The last claim ran out at %s.",
+                                           TimeText(state.header.identity.custom_epoch + end))
+                                : "";
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("this server holds no claim of a node ID, and issues no IDs"),

@@ -57,6 +57,13 @@ inline bool Claims(const Identity &identity)
     return identity.node_id_source == NodeIdSource::kRegistry;
 }
 
+/// True if a claim has been made in this run of the server, and not given up since. Its end
+/// may have passed.
+inline bool HasClaim(const SharedState &state)
+{
+    return Claims(state.header.identity) && state.header.claim_end.load() != 0;
+}
+
 /// True while the server may issue IDs of its number: the claim's end has not come, or the
 /// number is configured, and the registry knows of nobody else who has it.
 bool HoldsNumber(const Header &header);

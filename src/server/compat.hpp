@@ -98,16 +98,6 @@ inline LocalTransactionId LocalNumberOf(const volatile PGPROC &entry)
 }
 #endif
 
-/// True if the current role may execute the function.
-inline bool MayExecute(Oid function)
-{
-#if PG_VERSION_NUM >= 160000 // 16 has one function for the rights on all kinds of objects
-    return object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
-#else
-    return pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
-#endif
-}
-
 /// A number for a kind of lock. From 19 the name goes with it, for every session.
 inline int NewLockTranche(const char *name)
 {
@@ -152,8 +142,12 @@ inline constexpr char kSkipSupportOfBigint[] =
 inline constexpr char kSkipSupportOfBigint[] = "";
 #endif
 
-// 16 has one function for the rights on every kind of object.
+// What the current role may do. 16 has one function for the rights on every kind of object.
 #if PG_VERSION_NUM >= 160000
+inline bool MayExecute(Oid function)
+{
+    return object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+}
 inline bool MayCreateIn(Oid schema)
 {
     return object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_CREATE) == ACLCHECK_OK;
@@ -163,6 +157,10 @@ inline bool OwnsType(Oid type)
     return object_ownercheck(TypeRelationId, type, GetUserId());
 }
 #else
+inline bool MayExecute(Oid function)
+{
+    return pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+}
 inline bool MayCreateIn(Oid schema)
 {
     return pg_namespace_aclcheck(schema, GetUserId(), ACL_CREATE) == ACLCHECK_OK;

@@ -56,8 +56,7 @@ extern "C" {
 
 TIMESHARD_MODULE_MAGIC;
 
-// With the mark of its own, since fmgr.h's declaration is of another name space.
-PGDLLEXPORT void _PG_init(void)
+void _PG_init(void)
 {
     DefineSettings(IdentityIsCaptured);
     if (process_shared_preload_libraries_in_progress)

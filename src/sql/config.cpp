@@ -2,9 +2,9 @@
 
 #include "../core/layout.hpp"
 
+#include "../server/claiming.hpp"
 #include "../server/mark.hpp"
 #include "../server/settings.hpp"
-#include "../server/shared_state.hpp"
 #include "../server/timestamps.hpp"
 
 #include "row.hpp"
@@ -28,7 +28,7 @@ bool HasNodeId(NodeIdSource source)
     if (source != NodeIdSource::kRegistry)
         return source != NodeIdSource::kNone;
     const SharedState *state = AttachedStateIfAny();
-    return state != nullptr && state->header.claim_end.load() != 0;
+    return state != nullptr && HasClaim(*state);
 }
 
 /// The layout before the last change: from shared memory once the mark has been

@@ -114,7 +114,7 @@ const char *LibraryOf(FunctionCallInfo fcinfo)
     return path;
 }
 
-/// The C function of an input function of keys; empty if it is another.
+/// True if it is an input function of keys.
 bool IsKeyInput(HeapTuple tuple)
 {
     const auto function = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));

@@ -18,7 +18,7 @@ our $epoch = 1702385533000;
 my $template = 'L< L< Q< q< q< l< l< l< L< q< q< l< l< Q< Q< L< l< q< l< Z48 L<';
 my @fields = qw(magic version generation end custom_epoch node_id node_id_bits derived timeline
   since_id previous_epoch previous_bits unused system_identifier inode
-  unused2 postmaster started_at source address checksum);
+  window postmaster started_at source address checksum);
 
 sub mark_path
 {

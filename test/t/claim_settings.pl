@@ -18,6 +18,15 @@ my $preload = "shared_preload_libraries = 'timeshard'";
 my $node = new_cluster('settings', conf => 'timeshard.node_id = 5');
 $node->stop;
 
+# Another registry, by a reload.
+sub set_registry
+{
+    my ($conninfo) = @_;
+    $node->append_conf('postgresql.conf', "timeshard.registry = '$conninfo'");
+    $node->reload;
+    return;
+}
+
 for my $case (
     [ 'no registry', [], qr/timeshard\.registry must be set to claim a node ID/ ],
     [ 'a password', ["timeshard.registry = 'host=a password=sesame'"], qr/invalid value for parameter "timeshard\.registry"\n.*carries a password/ ],
@@ -54,10 +63,31 @@ $node->wait_for_log(qr/invalid value for parameter "timeshard\.registry"/, $offs
 unlike(log_of($node), qr/sesame/, 'a password brought by a reload stands in no log');
 unlike($node->safe_psql('postgres', 'SHOW timeshard.registry'), qr/sesame/, 'and is not taken');
 
+# A registry that a reload takes away is not looked for elsewhere. What is wrong can be
+# shown in any database, also if it is cut within a character.
+set_registry('');
+ok(eventually(sub { registry_error($node) =~ /^timeshard\.registry is not set/ }), 'no registry any more: said as it is');
+set_registry('host=/' . "\xc3\xbc" x 600 . ' dbname=x');
+ok(eventually(sub { registry_error($node) =~ /\?\?/ }), 'an error that is cut within a character can be read');
+is($node->safe_psql('postgres', "$next; SELECT length(registry_error) > 100 FROM timeshard_claim_status()"), "100\nt", 'the claim holds');
+
+# Few workers: PostgreSQL's own launcher takes the first place, the one that claims the
+# next. Without a place the error says so.
+for my $workers (2, 1)
+{
+    configure($node, $preload, registry_settings($registry) =~ s/\n$//r, "max_worker_processes = $workers");
+    restart_with_env($node);
+    $workers > 1 ? like(await_claim($node), qr/^10\d$/, 'with two places it claims')
+      : fails_with($node, $next, qr/55000: this server holds no claim.*\nDETAIL:  The worker that claims does not run\.\nHINT: .*max_worker_processes/, 'with one it does not run');
+}
+configure($node, $preload, registry_settings($registry) =~ s/\n$//r);
+restart_with_env($node);
+my $number = await_claim($node);
+
 # A configured number in place of a claimed one, and back: pending until the restart.
 configure($node, $preload, 'timeshard.node_id = 7');
 reload_and_wait($node);
-is($node->safe_psql('postgres', "$next; SELECT pending_restart FROM timeshard_config()"), "100\nt", 'a configured number waits for the restart');
+is($node->safe_psql('postgres', "$next; SELECT pending_restart FROM timeshard_config()"), "$number\nt", 'a configured number waits for the restart');
 restart_with_env($node);
 is($node->safe_psql('postgres', $next), 7, 'which takes it');
 is($node->safe_psql('postgres', 'SELECT * FROM timeshard_claim_status()'), '||', 'then there is no claim to show');
