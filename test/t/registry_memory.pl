@@ -66,6 +66,10 @@ subtest 'a restored dump' => sub {
     my $file = $node->basedir . '/registry.dump';
     my @to = ('-h', $node->host, '-p', $node->port);
     command_ok([ 'pg_dump', @to, '-Fc', '-f', $file, 'postgres' ], 'a registry is dumped');
+    $node->safe_psql('postgres', 'CREATE ROLE stranger LOGIN; CREATE ROLE reader LOGIN IN ROLE pg_read_all_data');
+    command_fails_like([ 'pg_dump', @to, '-U', 'stranger', '-f', '/dev/null', 'postgres' ], qr/permission denied for table timeshard_registry/,
+        'not by a role that may not read its tables');
+    command_ok([ 'pg_dump', @to, '-U', 'reader', '-f', '/dev/null', 'postgres' ], 'pg_read_all_data is enough');
     my $unknown = claim($node);
     # Nobody but a superuser may set an extension's comment there.
     command_ok([ 'pg_restore', @to, '-U', 'owner', '--no-owner', '--no-comments', '--exit-on-error', '-d', 'restored', $file ],
