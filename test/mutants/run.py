@@ -62,7 +62,7 @@ def run(log, seconds, command, cwd, stop_at=None, **environment):
     with lock:
         processes.add(process)
     outcome, deadline = None, time.monotonic() + seconds
-    with open(log) as output:
+    with open(log, errors='replace') as output:
         while process.poll() is None and outcome is None:
             time.sleep(0.1)
             if stop_at and any(re.match(stop_at, line) for line in output):
