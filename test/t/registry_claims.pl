@@ -11,6 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Registry;
 use Timeshard;
+use TimeshardSession;
 
 my $node = new_registry('registry', '[100,199]', conf => "max_connections = 150\nlog_statement = none\n");
 $node->safe_psql('postgres', <<'SQL');
@@ -22,10 +23,16 @@ SQL
 subtest 'a hundred at once' => sub {
     my $claim = q{SELECT outcome, node_id FROM timeshard_claim('server ' || pg_backend_pid(), }
       . q{(extract(epoch FROM clock_timestamp()) * 1000)::bigint, 10, 1702385533000)};
-    # Connections first, so that the claims meet.
+    # All wait for one lock, so that the claims meet.
     my @sessions = map { $node->background_psql('postgres', extra_params => [ '-U', 'server' ]) } 1 .. 101;
+    my $holder = $node->background_psql('postgres');
+    $holder->query_safe('BEGIN; SELECT FROM timeshard_registry FOR UPDATE');
     $_->{stdin} .= "$claim;\n" for @sessions;
+    my $waiting = q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'server' AND wait_event_type = 'Lock'};
+    ok(eventually(sub { $_->{run}->pump_nb for @sessions; $node->safe_psql('postgres', $waiting) == 101 }), 'all claims wait');
+    $holder->query_safe('COMMIT');
     my @answers = map { $_->query('SELECT 1') } @sessions;
+    $holder->quit;
     my @numbers = map { /claimed\|(\d+)/ ? $1 : () } @answers;
     my %numbers = map { $_ => 1 } @numbers;
     is(scalar @numbers, 100, 'a hundred connections of 101 have a number');
