@@ -1,6 +1,6 @@
 # doc/clients.md, the ORMs in JavaScript: Drizzle, Knex and TypeORM. Models with
 # the server's default, migrations by their own tools, IDs returned in all digits,
-# many rows, foreign keys and pages, by the page's own snippets, as a role that owns
+# many rows, foreign keys and pages, by the page's own models, as a role that owns
 # its database.
 #
 # Debian: nodejs and npm. The rest is installed by npm, in the versions of
@@ -64,7 +64,7 @@ sub page_command
 sub program
 {
     my ($name) = @_;
-    return write_program("$folder/$name-client.js", async_program(snippet($name)));
+    return write_program("$folder/$name-client.js", async_program(orm_program("$name.js")));
 }
 
 subtest 'Drizzle' => sub {
