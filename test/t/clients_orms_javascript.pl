@@ -79,10 +79,16 @@ subtest 'Drizzle' => sub {
 
     # The warning is true, and no more than true.
     my $related = async_program(<<'JAVASCRIPT');
+const { relations } = require('drizzle-orm');
 const { drizzle } = require('drizzle-orm/node-postgres');
 const { Pool } = require('pg');
+const { customers, orders } = require('./schema.js');
 const pool = new Pool();
-const db = drizzle(pool, { schema: require('./schema.js') });
+const customersRelations = relations(customers, ({ many }) => ({ orders: many(orders) }));
+const ordersRelations = relations(orders, ({ one }) => ({
+    customer: one(customers, { fields: [orders.customerId], references: [customers.id] }),
+}));
+const db = drizzle(pool, { schema: { customers, orders, customersRelations, ordersRelations } });
 const [found] = await db.query.customers.findMany({ with: { orders: true } });
 console.log(String(found.id), found.orders.map((order) => `${order.id} ${order.customerId}`).join(' '));
 await pool.end();
