@@ -42,7 +42,7 @@ SHLIB_LINK = -Wl,-Bsymbolic
 # The manual, installed as it lies here: its pages link to each other, and hints name
 # them by their paths. (PGXS's DOCS would put all into one folder.)
 manual = $(docdir)/timeshard
-MANUAL = README.md CHANGELOG.md $(call ours,doc/*.md doc/*.sql doc/*.py doc/benchmarks/*.md doc/benchmarks/*.svg doc/monitoring/*)
+MANUAL = README.md CHANGELOG.md $(call ours,doc/*.md doc/*.sql doc/*.py doc/*.tsv doc/benchmarks/*.md doc/benchmarks/*.svg doc/monitoring/*)
 MANUAL_FOLDERS = $(addprefix $(DESTDIR)$(manual)/,$(sort $(dir $(MANUAL))))
 
 EXTRA_CLEAN = build tmp_check

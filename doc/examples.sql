@@ -1,4 +1,4 @@
--- The ten uses of doc/uses.md, one after the other. On a server with Timeshard installed:
+-- The ten uses of doc/uses.md, one after the other, with more SQL than the page shows. On a server with Timeshard installed:
 --
 --     psql -v ON_ERROR_STOP=1 -f doc/examples.sql
 --

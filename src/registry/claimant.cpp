@@ -166,6 +166,7 @@ void Sleep(std::int64_t duration_ns)
         if (ConfigReloadPending != 0) {
             ConfigReloadPending = 0;
             ProcessConfigFile(PGC_SIGHUP);
+            CheckNumbersToClaim(WARNING);
             return;
         }
         const std::int64_t rest_ns = start_ns + duration_ns - MonotonicNanoseconds();

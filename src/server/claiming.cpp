@@ -85,13 +85,7 @@ void RegisterClaimant()
                         errdetail("timeshard.node_id is \"registry\"."),
                         errhint("Set timeshard.registry to the connection string of the registry's "
                                 "database, such as \"service=ids\".")));
-    const auto numbers = ConfiguredRegistryNumbers();
-    const std::int32_t max = Layout(ConfiguredNodeIdBits()).MaxNodeId();
-    if (numbers && numbers->last > max)
-        ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
-                        errmsg("timeshard.registry_numbers must be between 0 and %d", max),
-                        errdetail("It ends with %d, and timeshard.node_id_bits is %d.",
-                                  numbers->last, ConfiguredNodeIdBits())));
+    CheckNumbersToClaim(ERROR);
     // Here rather than when the claimant starts: libraries of one release belong together,
     // and the files may be another's by then.
     load_external_function("$libdir/timeshard_registry", "timeshard_claimant", true, nullptr);
@@ -105,6 +99,22 @@ void RegisterClaimant()
     worker.bgw_start_time = BgWorkerStart_PostmasterStart;
     worker.bgw_restart_time = 1; // seconds
     RegisterBackgroundWorker(&worker);
+}
+
+void CheckNumbersToClaim(int elevel)
+{
+    const auto numbers = ConfiguredRegistryNumbers();
+    const std::int32_t max = Layout(ConfiguredNodeIdBits()).MaxNodeId();
+    if (!numbers || numbers->last <= max)
+        return;
+    ereport(elevel,
+            (errcode(ERRCODE_CONFIG_FILE_ERROR),
+             errmsg("timeshard.registry_numbers must be between 0 and %d", max),
+             errdetail("It ends with %d, and timeshard.node_id_bits is %d.", numbers->last,
+                       ConfiguredNodeIdBits()),
+             elevel < ERROR ? errhint("Correct it before the server's next start. Otherwise the "
+                                      "server will not start then.")
+                            : 0));
 }
 
 void StartClaim(SharedState &state)

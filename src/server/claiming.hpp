@@ -47,6 +47,9 @@ bool RegistryIsConfigured();
 /// missing. Called in the postmaster, when the library is preloaded.
 void RegisterClaimant();
 
+/// Complains at this level of numbers to claim that the node ID bits cannot hold.
+void CheckNumbersToClaim(int elevel);
+
 /// Makes the claim's memory anew in the postmaster, at a start and after a crash of a
 /// session. The second gives back what the server held.
 void StartClaim(SharedState &state);

@@ -13,7 +13,7 @@ use Test::More;
 use Timeshard;
 use TimeshardSession;
 
-our @EXPORT = qw(migration_cluster page_text block_text null_check new_database run_steps query shape_of locks_hold watched_locks_hold);
+our @EXPORT = qw(migration_cluster page_text block_text helpers_text null_check new_database run_steps query shape_of locks_hold watched_locks_hold);
 
 my $page = read_text("$FindBin::RealBin/../../doc/migration.md");
 my %block;
@@ -30,6 +30,12 @@ sub block_text
 {
     my ($name) = @_;
     return ($block{$name} // die "doc/migration.md has no block named $name")->{text};
+}
+
+# The page's two procedures.
+sub helpers_text
+{
+    return read_text("$FindBin::RealBin/../../doc/migration-helpers.sql");
 }
 
 # For what the page says between its blocks.
@@ -59,7 +65,7 @@ sub new_database
 {
     my ($node, $database) = @_;
     $node->safe_psql('postgres', "CREATE DATABASE $database");
-    run_steps($node, $database, qw(setup patiently in-batches));
+    run_steps($node, $database, 'setup');
     return $database;
 }
 

@@ -76,10 +76,11 @@ makestep) echo +0 >$file.new && mv $file.new $file ;;
 tracking) echo 'System time     : 0.000012345 seconds slow of NTP time' ;;
 esac
 SH
+    my $conf = $node->data_dir . '/postgresql.conf';
     my $path = join ':', "$self->{folder}/bin", $node->{_install_path} ? "$node->{_install_path}/bin" : (), $ENV{PATH};
     $self->{env} = {
         PATH => $path, HOME => $self->home, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'postgres',
-        PGDATA => $node->data_dir, CONF => $node->data_dir . '/postgresql.conf', UNIT => 'postgresql@test', %env };
+        PGDATA => $node->data_dir, CONF => $conf, NODE_CONF => $conf, UNIT => 'postgresql@test', %env };
     return $self;
 }
 

@@ -23,8 +23,7 @@ my ($steps, @server);
 
 # Which test runs the steps that not all of them run.
 my %runs = (
-    'sharding_page.pl' => [qw(sent-by by-time)],
-    'sharding_down.pl' => [qw(down repeatable)],
+    'sharding_down.pl' => [qw(repeatable)],
     'sharding_third.pl' => [qw(third move compared moved member)]);
 
 # The coordinator and so many servers for rows; returns the page, which has their

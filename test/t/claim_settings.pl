@@ -63,6 +63,19 @@ $node->wait_for_log(qr/invalid value for parameter "timeshard\.registry"/, $offs
 unlike(log_of($node), qr/sesame/, 'a password brought by a reload stands in no log');
 unlike($node->safe_psql('postgres', 'SHOW timeshard.registry'), qr/sesame/, 'and is not taken');
 
+# Numbers that a reload brings: no range is not taken; with numbers past the layout the
+# server could not start again.
+$offset = -s $node->logfile;
+$node->append_conf('postgresql.conf', "timeshard.registry_numbers = '9-1'");
+$node->reload;
+$node->wait_for_log(qr/invalid value for parameter "timeshard\.registry_numbers"/, $offset);
+is($node->safe_psql('postgres', 'SHOW timeshard.registry_numbers'), '', 'no range: said in the log, and not taken');
+$offset = -s $node->logfile;
+$node->append_conf('postgresql.conf', "timeshard.registry_numbers = '1000-1024'");
+$node->reload;
+$node->wait_for_log(qr/WARNING: +timeshard\.registry_numbers must be between 0 and 1023\n.*DETAIL: .*\n.*HINT: .*next start/, $offset);
+is($node->safe_psql('postgres', 'SELECT node_id FROM timeshard_claim_status()'), 100, 'a range past the layout: warned of, and the claim holds');
+
 # A registry that a reload takes away is not looked for elsewhere. What is wrong can be
 # shown in any database, also if it is cut within a character.
 set_registry('');

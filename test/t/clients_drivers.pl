@@ -20,6 +20,24 @@ use Timeshard;
 my $node = shop_cluster('clients');
 my $folder = $node->basedir;
 
+# The page's JDBC, which has an open connection, as a program.
+sub java_program
+{
+    my ($text) = @_;
+    return <<"JAVA";
+import java.sql.*;
+import java.util.*;
+
+public class Orders {
+    public static void main(String[] arguments) throws SQLException {
+        try (Connection connection = DriverManager.getConnection(arguments[0])) {
+$text
+        }
+    }
+}
+JAVA
+}
+
 subtest 'every block of the page is named in a test' => sub {
     my %tests = map { basename($_) => read_text($_) } glob "$FindBin::RealBin/clients_*.pl";
     for my $block (grep { $_->{lang} ne 'sql' } blocks_of(read_text($Clients::page)))
@@ -60,7 +78,7 @@ subtest 'JDBC' => sub {
     plan skip_all => 'install default-jdk-headless and libpostgresql-jdbc-java' unless $has_java && -e $jar;
 
     my $database = shop_database($node, 'jdbc', tables => 1);
-    my $program = write_program("$folder/Orders.java", snippet('jdbc'));
+    my $program = write_program("$folder/Orders.java", java_program(snippet('jdbc')));
     my $url = 'jdbc:postgresql://127.0.0.1:' . $node->port . "/$database?user=shop";
     check_output($node, $database, 'jdbc', run_in_shop($node, $database, [ 'java', '-cp', $jar, $program, $url ]));
 };

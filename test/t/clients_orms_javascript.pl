@@ -1,6 +1,6 @@
 # doc/clients.md, the ORMs in JavaScript: Drizzle, Knex and TypeORM. Models with
 # the server's default, migrations by their own tools, IDs returned in all digits,
-# many rows, foreign keys and pages, by the page's own snippets, as a role that owns
+# many rows, foreign keys and pages, by the page's own models, as a role that owns
 # its database.
 #
 # Debian: nodejs and npm. The rest is installed by npm, in the versions of
@@ -64,7 +64,7 @@ sub page_command
 sub program
 {
     my ($name) = @_;
-    return write_program("$folder/$name-client.js", async_program(snippet($name)));
+    return write_program("$folder/$name-client.js", async_program(orm_program("$name.js")));
 }
 
 subtest 'Drizzle' => sub {
@@ -79,10 +79,16 @@ subtest 'Drizzle' => sub {
 
     # The warning is true, and no more than true.
     my $related = async_program(<<'JAVASCRIPT');
+const { relations } = require('drizzle-orm');
 const { drizzle } = require('drizzle-orm/node-postgres');
 const { Pool } = require('pg');
+const { customers, orders } = require('./schema.js');
 const pool = new Pool();
-const db = drizzle(pool, { schema: require('./schema.js') });
+const customersRelations = relations(customers, ({ many }) => ({ orders: many(orders) }));
+const ordersRelations = relations(orders, ({ one }) => ({
+    customer: one(customers, { fields: [orders.customerId], references: [customers.id] }),
+}));
+const db = drizzle(pool, { schema: { customers, orders, customersRelations, ordersRelations } });
 const [found] = await db.query.customers.findMany({ with: { orders: true } });
 console.log(String(found.id), found.orders.map((order) => `${order.id} ${order.customerId}`).join(' '));
 await pool.end();

@@ -1,6 +1,6 @@
 # doc/clients.md, the ORMs in Python: SQLAlchemy with Alembic, and Django. Models
 # with the server's default, IDs returned, many rows, foreign keys and pages, by
-# the page's own snippets, as a role that owns its database; what their migration
+# the page's own models, as a role that owns its database; what their migration
 # tools write, and that they find nothing to change afterwards.
 #
 # Debian: python3-sqlalchemy, python3-alembic, python3-django, python3-psycopg2.
@@ -56,7 +56,7 @@ sub alembic
 subtest 'SQLAlchemy' => sub {
     plan skip_all => 'install python3-sqlalchemy' unless has_python_modules('sqlalchemy', 'psycopg2');
     my $database = shop_database($node, 'sqlalchemy');
-    my $program = write_program("$folder/sqlalchemy_client.py", snippet('sqlalchemy-models') . snippet('sqlalchemy'));
+    my $program = write_program("$folder/sqlalchemy_client.py", snippet('sqlalchemy-models') . orm_program('sqlalchemy.py'));
     check_output($node, $database, 'sqlalchemy', run_in_shop($node, $database, [ $python, $program ]));
 };
 
@@ -134,7 +134,7 @@ subtest 'Django' => sub {
     has_text(django_admin($database, 'sqlmigrate', 'shop', '0001'), $_, 'sqlmigrate') for @{ delete $written{"Django's `sqlmigrate`"} };
     django_admin($database, 'migrate');
 
-    my $program = write_program("$folder/django/client.py", snippet('django'));
+    my $program = write_program("$folder/django/client.py", orm_program('django.py'));
     check_output($node, $database, 'django', run_in_shop($node, $database, [ $python, $program ], env => \%django_env), %tables);
 
     # The other key changes over, and Django knows it.

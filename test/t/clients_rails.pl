@@ -34,7 +34,7 @@ sub ruby
 
 my $migrate = snippet('rails-migration') . "CreateShop.new.migrate(:up)\n";
 my $database = shop_database($node, 'rails');
-check_output($node, $database, 'rails', ruby($database, 'client', $migrate . snippet('rails')));
+check_output($node, $database, 'rails', ruby($database, 'client', $migrate . orm_program('rails.rb')));
 
 subtest 'the schema dumper and a generated column' => sub {
     shop_sql($node, $database, "ALTER TABLE orders ADD COLUMN reference text GENERATED ALWAYS AS (timeshard_format(id, 'ORD_')) STORED");

@@ -1,6 +1,7 @@
 # doc/clients.md, typed keys: each client gets them as text, sends them as text and finds
-# rows by them, by the page's own snippets, as a role that owns its database. Each prints
-# a buyer's prefix and four items in the order in which they were sold.
+# rows by them, as a role that owns its database. The programs are in test/clients/typed;
+# the page's classes come before them, and its lines are in them. Each prints a buyer's
+# prefix and four items in the order in which they were sold.
 #
 # Debian: as for the other tests of the page. The ORMs in JavaScript and node-postgres
 # are installed by npm, as for clients_orms_javascript.pl.
@@ -16,8 +17,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Clients;
+use Manual qw(read_text);
 use Timeshard;
 
+my $typed = "$FindBin::RealBin/../clients/typed";
 my $node = shop_cluster('typed_clients');
 my $folder = $node->basedir;
 
@@ -27,20 +30,21 @@ sub typed_database
     my ($name, %options) = @_;
     my $database = shop_database($node, "typed_$name");
     $node->safe_psql($database, 'GRANT EXECUTE ON FUNCTION timeshard_create_type(text, text, text) TO shop');
-    my $schema = snippet('typed-schema');
+    my $schema = read_text("$typed/schema.sql");
     $schema =~ s/CREATE TABLE.*//s if $options{types_only};
     shop_sql($node, $database, $schema);
     return $database;
 }
 
-# It prints what the page shows, and its rows have typed keys, by the server.
+# It prints the prefix and the four items, and its rows have typed keys, by the server.
 sub check
 {
     my ($name, $database, $ok, $out, $err) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $tables = $name eq 'typed-django' ? [qw(shop_buyer shop_sale)] : [qw(buyers sales)];
+    my $tables = $name eq 'django' ? [qw(shop_buyer shop_sale)] : [qw(buyers sales)];
     ok($ok, "$name: ends well") or diag("$out$err");
-    is($out, shown($name), "$name: prints what the page shows");
+    like($out, qr/\bBUY_\b/, "$name: prints the prefix");
+    is(join(' ', $out =~ /\b(?:lamp|chair|table|rug)\b/g), 'lamp chair table rug', "$name: and the items in order");
     is(shop_sql($node, $database, "SELECT count(*), min(pg_typeof(s.id)::text), bool_and(s.id::text ~ '^SAL_0\\d{18}\$'), string_agg(item, ' ' ORDER BY s.id)
             FROM $tables->[1] AS s JOIN $tables->[0] AS b ON s.buyer_id = b.id"),
         '4|sale_id|t|lamp chair table rug', "$name: rows with keys of the server's");
@@ -50,29 +54,29 @@ sub check
 sub check_python
 {
     my ($name, $text, %options) = @_;
-    my $database = typed_database($name =~ tr/-/_/r, %options);
-    my $program = write_program("$folder/$name.py", $text);
-    return check($options{shown} // $name, $database, run_in_shop($node, $database, [ $python, $program ]));
+    my $database = typed_database($name, %options);
+    my $program = write_program("$folder/typed_$name.py", $text);
+    return check($name, $database, run_in_shop($node, $database, [ $python, $program ]));
 }
 
 subtest 'psycopg' => sub {
     plan skip_all => 'install python3-psycopg' unless has_python_modules('psycopg');
-    check_python('typed-psycopg', snippet('typed-psycopg'));
+    check_python('psycopg', read_text("$typed/psycopg.py"));
 };
 
 subtest 'psycopg2' => sub {
     plan skip_all => 'install python3-psycopg2' unless has_python_modules('psycopg2');
-    my $text = snippet('typed-psycopg');
+    my $text = read_text("$typed/psycopg.py");
     # What is not the same: connecting, and that a cursor executes.
     $text =~ s/import psycopg\n/import psycopg2\n/;
     $text =~ s/connection = psycopg\.connect\(autocommit=True\)\n/connection = psycopg2.connect("")\nconnection.autocommit = True\n\n\ndef execute(*call):\n    cursor = connection.cursor()\n    cursor.execute(*call)\n    return cursor\n\n\n/;
     $text =~ s/connection\.execute\(/execute(/g;
-    check_python('typed-psycopg2', $text, shown => 'typed-psycopg');
+    check_python('psycopg2', $text);
 };
 
 subtest 'SQLAlchemy' => sub {
     plan skip_all => 'install python3-sqlalchemy' unless has_python_modules('sqlalchemy', 'psycopg2');
-    check_python('typed-sqlalchemy', snippet('typed-sqlalchemy'), types_only => 1);
+    check_python('sqlalchemy', snippet('typed-sqlalchemy') . read_text("$typed/sqlalchemy.py"), types_only => 1);
 };
 
 subtest 'Django' => sub {
@@ -80,7 +84,7 @@ subtest 'Django' => sub {
     my $database = typed_database('django', types_only => 1);
     make_path("$folder/typed/shop/migrations");
     write_program("$folder/typed/shop/$_", '') for '__init__.py', 'migrations/__init__.py';
-    write_program("$folder/typed/shop/models.py", snippet('typed-django-models'));
+    write_program("$folder/typed/shop/models.py", snippet('typed-django') . read_text("$typed/django-models.py"));
     write_program("$folder/typed/settings.py", <<"PYTHON");
 SECRET_KEY = "of a test"
 INSTALLED_APPS = ["shop"]
@@ -93,8 +97,8 @@ PYTHON
         my ($ok, $out, $err) = run_in_shop($node, $database, [ $python, '-m', 'django', split / /, $command ], %there);
         ok($ok, "Django's $command") or diag("$out$err");
     }
-    my $program = write_program("$folder/typed/client.py", snippet('typed-django'));
-    check('typed-django', $database, run_in_shop($node, $database, [ $python, $program ], %there));
+    my $program = write_program("$folder/typed/client.py", read_text("$typed/django.py"));
+    check('django', $database, run_in_shop($node, $database, [ $python, $program ], %there));
 };
 
 subtest 'JDBC' => sub {
@@ -102,9 +106,9 @@ subtest 'JDBC' => sub {
     my ($has_java) = run_in_shop($node, 'postgres', [ 'javac', '-version' ]);
     plan skip_all => 'install default-jdk-headless and libpostgresql-jdbc-java' unless $has_java && -e $jar;
     my $database = typed_database('jdbc');
-    my $program = write_program("$folder/Sales.java", snippet('typed-jdbc'));
+    my $program = write_program("$folder/Sales.java", read_text("$typed/jdbc.java"));
     my $url = 'jdbc:postgresql://127.0.0.1:' . $node->port . "/$database?user=shop";
-    check('typed-jdbc', $database, run_in_shop($node, $database, [ 'java', '-cp', $jar, $program, $url ]));
+    check('jdbc', $database, run_in_shop($node, $database, [ 'java', '-cp', $jar, $program, $url ]));
 };
 
 subtest 'JavaScript' => sub {
@@ -115,10 +119,16 @@ subtest 'JavaScript' => sub {
     my ($installed, undef, $why_not) = run_client([qw(npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier
         --fetch-retries=1 --fetch-timeout=120000 --loglevel=error)], %here);
     plan skip_all => "npm ci: $why_not" unless $installed;
-    for my $name ('typed-node-postgres', 'typed-drizzle', 'typed-knex', 'typed-typeorm')
+    my %program = map { $_ => read_text("$typed/$_.js") } 'node-postgres', 'drizzle', 'knex', 'typeorm';
+    my $all = join '', values %program;
+    for my $line (grep { m{^(?!//)\S} } split /\n/, snippet('typed-columns'))
     {
-        my $database = typed_database($name =~ tr/-/_/r, types_only => $name eq 'typed-knex');
-        my $program = write_program("$modules/$name.js", async_program(snippet($name)));
+        isnt(index($all, $line), -1, "a program has $line");
+    }
+    for my $name (sort keys %program)
+    {
+        my $database = typed_database($name =~ tr/-/_/r, types_only => $name eq 'knex');
+        my $program = write_program("$modules/typed-$name.js", async_program($program{$name}));
         check($name, $database, run_in_shop($node, $database, [ 'node', $program ], %here));
     }
 };

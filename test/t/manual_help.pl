@@ -141,8 +141,8 @@ my (undef, undef, $warning) = $node->psql('postgres', "CREATE EXTENSION IF NOT E
 my ($named) = $warning =~ /HINT:  .* in (\S+\.md)\./;
 chomp(my $documents = `pg_config --docdir`);
 is($named, "$documents/timeshard/doc/event-streams.md", 'a hint names the installed page');
-no_complaints("$_, as installed", grep { !m{\.github/|LICENSE|\.\./test/} } broken_links($_))
-  for grep { -e or fail("$_ is installed") } "$documents/timeshard/README.md", $named;
+ok(-e $_, "$_ is installed") for "$documents/timeshard/README.md", $named;
+no_complaints("$_, as installed", broken_links($_)) for glob "$documents/timeshard/*.md $documents/timeshard/doc/*.md";
 is(join(' ', grep { !-e "$documents/timeshard/doc/$_" } map { m{([^/]+)$} } glob "$root/doc/*.md"), '', 'every page is installed');
 
 $node->stop;

@@ -192,7 +192,7 @@ subtest 'rows that cannot be done' => sub {
     query($node, $db, 'CREATE TABLE t AS SELECT n, NULL::integer AS m FROM generate_series(1, 5) AS n');
     fails_with($node, "CALL in_batches('t', 'm = nullif(n, 3)', 'm IS NULL')", qr/the change leaves rows of t undone/,
         'a change that does not do it', dbname => $db);
-    query($node, $db, block_text('in-batches') =~ s/idle > 600/idle > 3/r =~ s/CREATE PROCEDURE/CREATE OR REPLACE PROCEDURE/r);
+    query($node, $db, helpers_text() =~ s/idle > 600/idle > 3/r =~ s/CREATE PROCEDURE/CREATE OR REPLACE PROCEDURE/gr);
     my $holder = TimeshardSession->new($node, $db);
     $holder->ask_ok("BEGIN;\nSELECT FROM t WHERE n = 3 FOR UPDATE");
     fails_with($node, "SET lock_timeout = '10s';\nCALL in_batches('t', 'm = n', 'm IS NULL')", qr/rows of t are left that others have locked/,

@@ -1,4 +1,4 @@
-# pg_upgrade from another major version, by doc/migration.md: the mark stays behind,
+# pg_upgrade from another major version, by doc/runbook.md: the mark stays behind,
 # and what that means by a clock that is right and by one that is behind; the mark
 # taken along; the floor raised in its place; the way back. The server that is
 # upgraded from, with the extension installed, is named by TIMESHARD_OLD_SERVER, such
@@ -9,6 +9,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use Cwd;
+use Manual qw(read_text blocks_of);
 use Migration;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -19,6 +20,10 @@ my $old_path = $ENV{TIMESHARD_OLD_SERVER};
 plan skip_all => 'no other version is named by TIMESHARD_OLD_SERVER: make test-upgrade, as root' unless $old_path;
 my ($old_bindir, $bindir) = ("$old_path/bin", qx(pg_config --bindir) =~ s/\s+\z//r);
 diag('pg_upgrade from ' . qx($old_bindir/postgres --version) . 'to ' . qx($bindir/postgres --version) =~ s/\s+\z//r);
+
+# The runbook's commands: the upgrade itself, and the copy of the mark.
+my ($commands) = map { $_->{text} } grep { $_->{info} eq 'upgrade' } blocks_of(read_text("$FindBin::RealBin/../../doc/runbook.md"));
+my ($pg_upgrade, $copy_mark) = $commands =~ /^(pg_upgrade .*)\n(cp .*)$/m or die 'the runbook has no such commands';
 
 my $conf = "timeshard.node_id = 298\n";
 my $schema = <<'SQL';
@@ -52,25 +57,25 @@ sub old_server
     return ($node, \%was);
 }
 
-# The page's step 3 for a new server by the given clock, and step 4 if it is asked for.
+# The page's upgrade to a new server by the given clock, with the mark if it is asked for.
 sub upgrade
 {
     my ($old, $name, %options) = @_;
     my $new = PostgreSQL::Test::Cluster->new($name);
     Timeshard::prepare_clock($new);
     set_clock($new, $options{clock} // '+0');
-    local %ENV = (%ENV, %{ $new->{timeshard_clock} }, OLD => $old->data_dir, NEW => $new->data_dir, PGSOCKETDIR => $new->host,
+    local %ENV = (%ENV, %{ $new->{timeshard_clock} }, PGDATA => $old->data_dir, NEW => $new->data_dir,
+        OLDBIN => $old_bindir, NEWBIN => $bindir, PGSOCKETDIR => $new->host,
         PGPORTOLD => $old->port, PGPORTNEW => $new->port);
     # Both servers like their own defaults of checksums.
     $new->init;
     $new->append_conf('postgresql.conf', $options{conf} // $conf);
     my $before = getcwd;
     chdir $new->basedir or die "cannot change to the directory: $!";
-    my $step = block_text('upgrade-3') =~ s{/usr/lib/postgresql/15/bin}{$old_bindir}r =~ s{/usr/lib/postgresql/17/bin}{$bindir}r;
-    $step =~ s/pg_upgrade /pg_upgrade $options{mode} / if $options{mode};
+    my $step = $options{mode} ? $pg_upgrade =~ s/pg_upgrade /pg_upgrade $options{mode} /r : $pg_upgrade;
     command_ok([ 'sh', '-euc', $step ], "$name: pg_upgrade");
     ok(!-e $new->data_dir . '/timeshard.mark', "$name: the mark is left behind");
-    command_ok([ 'sh', '-euc', block_text('upgrade-4') ], "$name: the mark is taken along") if $options{mark};
+    command_ok([ 'sh', '-euc', $copy_mark ], "$name: the mark is taken along") if $options{mark};
     chdir $before or die "cannot change to $before: $!";
     start_with_env($new);
     return $new;

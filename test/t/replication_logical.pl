@@ -115,7 +115,7 @@ subtest 'a slot that is lost' => sub {
     # What the hub itself has written about orders.
     $hub->(q{CREATE TABLE notes (order_id bigint REFERENCES orders ON DELETE CASCADE);
         INSERT INTO notes SELECT max(id) FROM orders WHERE (timeshard_parse(id)).node_id = 1});
-    $page->run_until('ahead');
+    $page->run_until('delays');
     $arrived->();
     is($hub->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders WHERE (timeshard_parse(id)).node_id = 1'),
         $us->('SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM orders'), 'filled anew, it has what us has');
@@ -125,9 +125,10 @@ subtest 'a slot that is lost' => sub {
 
 subtest 'a clock that is ahead' => sub {
     set_clock($node{eu}, '+2s');
-    $page->run_until('ahead-arrived');
+    $node{ $_->[0] }->safe_psql('postgres', "INSERT INTO orders (item) VALUES ('$_->[1]')") for [ us => 'ordered' ], [ eu => 'paid' ], [ us => 'shipped' ];
     $arrived->();
-    $page->run_until('delays');
+    is($hub->(q{SELECT string_agg(item, ' ' ORDER BY id) FROM orders WHERE item IN ('ordered', 'paid', 'shipped')}), 'ordered shipped paid',
+        'its row sorts after a later one');
     my $delays = $page->run_next('delays');
     $page->finish;
     my %delay = $delays =~ /^ +(\d) \| (-?)00:00:0(?=\d)/mg;

@@ -57,7 +57,7 @@ $db2->stop('immediate');
 promote_to($db1);
 my $here = sub { s/service=db2/service=db1/r };
 like($book->try('failover-works', $here), qr/ERROR:  clock is \d+\.\d+ s behind the last commit that was replayed/, 'the clock was ahead');
-$book->at($db1, CONF => $db1->basedir . '/member.conf');
+$book->at($db1, NODE_CONF => $db1->basedir . '/member.conf');
 $book->run('clock-ahead-number');
 $book->run('clock-ahead');
 $book->ends_in('failover-works', 'works|t', $here);

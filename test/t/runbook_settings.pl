@@ -17,7 +17,7 @@ my $book = Runbook->new->at($node);
 my $conf = $node->data_dir . '/postgresql.conf';
 
 my ($setup) = map { $_->{text} } $book->{block}{setup};
-is_deeply([ sort $setup =~ /^export (\w+)=/mg ], [qw(CONF PGDATA PGDATABASE UNIT)], 'the page names what the tests set');
+is_deeply([ sort $setup =~ /^export (\w+)=/mg ], [qw(CONF NODE_CONF PGDATA PGDATABASE UNIT)], 'the page names what the tests set');
 
 my $before = $node->safe_psql('postgres', $next);
 $book->run('node-id-now');
