@@ -147,8 +147,12 @@ void End()
     const std::int64_t deadline_ns = MonotonicNanoseconds() + kEndWithinNs;
     const std::int32_t number = CurrentNodeId(state->header);
     const std::int64_t used_until = CloseClaim(*state, deadline_ns);
-    if (used_until < 0)
+    if (used_until < 0) {
+        ereport(LOG, (errmsg("timeshard could not give node ID %d back: the mark is still being "
+                             "written",
+                             number)));
         return;
+    }
     const Answer answer = RequestEnd(used_until, deadline_ns);
     if (answer.outcome == Outcome::kEnded)
         ereport(LOG, (errmsg("timeshard has given node ID %d back", number)));
