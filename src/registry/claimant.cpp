@@ -97,7 +97,7 @@ std::int64_t ClaimNumber()
 /// Another run has the number, or this one is a clone: stops at once.
 void GiveUp()
 {
-    RefuseNumber(*state, true);
+    RefuseNumber(*state);
     ereport(WARNING, (errmsg("timeshard no longer holds node ID %d", CurrentNodeId(state->header)),
                       errdetail("Its claim ran out, or a clone of this machine extends it.")));
 }
@@ -135,9 +135,9 @@ std::int64_t CheckNumber()
     const Answer answer = RequestCheck(state->header.identity.node_id);
     NoteTrouble(*state, answer);
     if (answer.outcome == Outcome::kNotYours)
-        RefuseNumber(*state, true);
+        RefuseNumber(*state);
     if (answer.outcome == Outcome::kKept)
-        RefuseNumber(*state, false);
+        AcceptNumber(*state);
     return answer.outcome == Outcome::kUnreachable ? kRetryAnsweredNs : kExtendAfterNs;
 }
 

@@ -15,7 +15,7 @@ use Test::More;
 use Timeshard;
 use TimeshardSession;
 
-my $registry = start_registry('registry');
+my $registry = start_registry('registry', numbers => '[100,103]');
 my $original = new_claimant('original', $registry);
 is(await_claim($original), 100, 'the original has a number');
 my $writers = start_writers($original, count => 6);
@@ -37,8 +37,8 @@ sub goes_over
     my $offset = -s $original->logfile;
     ask_again($original);
     ok($original->wait_for_log(qr/timeshard no longer holds node ID $from/, $offset), "$name: the original is refused");
-    ok($writers->await_progress, "$name: and goes on");
-    is(number_of($original), $to, "$name: with another number, without a restart");
+    is(await_claim($original), $to, "$name: and has another number, without a restart");
+    ok($writers->await_progress, "$name: with which it goes on");
     return;
 }
 
@@ -48,7 +48,6 @@ is($clone->{outcome}, 'extended', "$name: nothing shows that it is one");
 ok($writers->await_progress, "$name: the original goes on");
 goes_over(100, 101, $name);
 is(Registry::extend_claim($registry, $clone)->{outcome}, 'extended', "$name: the clone keeps the number");
-is(Registry::end_claim($registry, $clone, Registry::now_ms() - Registry::EPOCH)->{outcome}, 'ended', "$name: it can give it back");
 
 $name = injected('the original asks first');
 $clone = clone_of($original);
@@ -72,6 +71,17 @@ my $lost = Registry::extend_claim($registry, $clone, tag => $tag);
 is(Registry::extend_claim($registry, $clone, tag => $tag)->{outcome}, 'confirmed', "$name: the request is confirmed to both");
 is(Registry::extend_claim($registry, $lost)->{outcome}, 'extended', "$name: one of them goes on");
 goes_over(102, 103, $name);
+
+$name = injected('a clone, and no number is free');
+$clone = Registry::extend_claim($registry, clone_of($original));
+my $offset = -s $original->logfile;
+ask_again($original);
+ok($writers->await_error(qr/^55000 this server holds no claim/), "$name: the original issues no IDs");
+my ($refused) = slurp_file($original->logfile, $offset) =~ /^(\S+ \S+ \S+) .*timeshard no longer holds node ID 103/m;
+my $late = $original->safe_psql('postgres', "SELECT extract(epoch FROM last_id_at - '$refused') FROM timeshard_stats()");
+cmp_ok($late, '<', 0.25, "$name: from when it is refused, not from the end of what it has reserved");
+is(Registry::end_claim($registry, $clone, Registry::now_ms() - Registry::EPOCH)->{outcome}, 'ended', "$name: the clone stops");
+ok($writers->await_progress, "$name: the original goes on");
 
 $writers->stop;
 check_ids($original, $writers, { name => 'the original' });

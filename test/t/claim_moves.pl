@@ -28,7 +28,7 @@ $before->await_progress or die;
 my $dump = $old->basedir . '/dump';
 my $name = injected('a dump, restored');
 command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $old->connstr('postgres') ], "$name: pg_dump under load");
-my $claims = new_claimant('restored', $registry, create => 0);
+my $claims = new_claimant('restored', $registry);
 is(await_claim($claims), 101, "$name: a server that claims");
 my $configured = new_cluster('configured', preload => 1, create => 0, conf => "timeshard.node_id = 7\n");
 $registry->stop;
@@ -45,15 +45,13 @@ my $on_configured = start_writers($configured, count => 4, conninfo => $configur
 ok($_->await_progress, "$name: IDs go on") for $before, $on_claims, $on_configured;
 $_->stop for $before, $on_claims, $on_configured;
 
-# A dump of a server whose clock was right does not hold another up; one from the future does
-# by as much as the table's rows, and only if it is asked to.
 $claims->safe_psql('restored', 'SELECT timeshard_raise_floor(max(id)) FROM fault_rows');
 cmp_ok($claims->safe_psql('restored', 'SELECT timeshard_next_id()'), '>', $claims->safe_psql('restored', 'SELECT max(id) FROM fault_rows'),
     "$name: above the rows, once the floor is raised");
 
 SKIP:
 {
-    skip "pg_upgrade is not installed: no $bindir/pg_upgrade", 1 unless -x "$bindir/pg_upgrade";
+    skip "pg_upgrade is not installed: no $bindir/pg_upgrade", 12 unless -x "$bindir/pg_upgrade";
     $name = injected('pg_upgrade');
     my $largest = $old->safe_psql('postgres', 'SELECT max(id) FROM fault_rows');
     $old->stop;
@@ -62,12 +60,13 @@ SKIP:
     claim_from($new, $registry);
     my $here = getcwd;
     chdir $new->basedir or die "cannot change to the directory: $!";
-    command_ok(
-        [
-            'pg_upgrade', '--no-sync', '-b', $bindir, '-B', $bindir, '-d', $old->data_dir, '-D', $new->data_dir,
-            '-p', $old->port, '-P', $new->port, '-s', $new->host
-        ],
-        "$name: a claimed server is upgraded");
+    my @upgrade = (
+        'pg_upgrade', '--no-sync', '-b', $bindir, '-B', $bindir, '-d', $old->data_dir, '-D', $new->data_dir,
+        '-p', $old->port, '-P', $new->port, '-s', $new->host);
+    $registry->stop;
+    command_ok([ @upgrade, '--check' ], "$name: the check needs no registry");
+    $registry->start;
+    command_ok(\@upgrade, "$name: a claimed server is upgraded");
     chdir $here or die "cannot change to $here: $!";
     start_with_env($new);
     like(await_claim($new), qr/^1\d\d$/, "$name: the new server claims");
@@ -77,7 +76,6 @@ SKIP:
     unlike(log_of($new), qr/copy of a data directory|has changed from/, "$name: no warning of a copy");
 
     # The old one, started by mistake, or to go back.
-    rename $old->data_dir . '/global/pg_control.old', $old->data_dir . '/global/pg_control' if -e $old->data_dir . '/global/pg_control.old';
     start_with_env($old);
     isnt(await_claim($old), number_of($new), "$name: the old server beside it has another number");
     my $again = start_writers($old, count => 4);
