@@ -11,7 +11,6 @@ use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 use Timeshard;
 use TimeshardSession;
 

@@ -12,7 +12,7 @@ use Cwd;
 use FaultKit;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Standbys qw(ms_of next_id);
+use Standbys qw(next_id);
 use Test::More;
 use Timeshard;
 use TimeshardSession;
