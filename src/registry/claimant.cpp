@@ -97,7 +97,7 @@ std::int64_t ClaimNumber()
 /// Another run has the number, or this one is a clone: stops at once.
 void GiveUp()
 {
-    RefuseNumber(*state, true);
+    RefuseNumber(*state);
     ereport(WARNING, (errmsg("timeshard no longer holds node ID %d", CurrentNodeId(state->header)),
                       errdetail("Its claim ran out, or a clone of this machine extends it.")));
 }
@@ -135,9 +135,9 @@ std::int64_t CheckNumber()
     const Answer answer = RequestCheck(state->header.identity.node_id);
     NoteTrouble(*state, answer);
     if (answer.outcome == Outcome::kNotYours)
-        RefuseNumber(*state, true);
+        RefuseNumber(*state);
     if (answer.outcome == Outcome::kKept)
-        RefuseNumber(*state, false);
+        AcceptNumber(*state);
     return answer.outcome == Outcome::kUnreachable ? kRetryAnsweredNs : kExtendAfterNs;
 }
 
@@ -147,8 +147,12 @@ void End()
     const std::int64_t deadline_ns = MonotonicNanoseconds() + kEndWithinNs;
     const std::int32_t number = CurrentNodeId(state->header);
     const std::int64_t used_until = CloseClaim(*state, deadline_ns);
-    if (used_until < 0)
+    if (used_until < 0) {
+        ereport(LOG, (errmsg("timeshard could not give node ID %d back: the mark is still being "
+                             "written",
+                             number)));
         return;
+    }
     const Answer answer = RequestEnd(used_until, deadline_ns);
     if (answer.outcome == Outcome::kEnded)
         ereport(LOG, (errmsg("timeshard has given node ID %d back", number)));

@@ -203,9 +203,21 @@ std::int64_t CloseClaim(SharedState &state, std::int64_t deadline_ns)
     return used_until;
 }
 
-void RefuseNumber(SharedState &state, bool refuse)
+void RefuseNumber(SharedState &state)
 {
-    state.header.claim_end.store(refuse ? 0 : kMaxOffset + 1);
+    Header &header = state.header;
+    header.claim_end.store(0);
+    // A session that holds the lock may be reserving time still.
+    if (!LockUnless(header.lock, [] { return ShutdownRequestPending != 0; }))
+        return;
+    header.renew_at.store(0);
+    header.end.store(0);
+    Unlock(header.lock);
+}
+
+void AcceptNumber(SharedState &state)
+{
+    state.header.claim_end.store(kMaxOffset + 1);
 }
 
 bool NoteClaimError(const char *error)

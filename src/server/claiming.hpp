@@ -95,9 +95,12 @@ void ExtendClaim(SharedState &state, std::int64_t end);
 /// most; -1 if that has come.
 std::int64_t CloseClaim(SharedState &state, std::int64_t deadline_ns);
 
-/// Refuses IDs of the present number, which another server has, from the end of what is
-/// reserved on; or, if the number is configured, no longer.
-void RefuseNumber(SharedState &state, bool refuse);
+/// Refuses IDs of the present number, which another server has. What is reserved is void,
+/// so a call that starts after this one has returned issues none.
+void RefuseNumber(SharedState &state);
+
+/// Issues IDs of the configured number, which nobody else has.
+void AcceptNumber(SharedState &state);
 
 /// Notes the last trouble with the registry; empty if it is over. True if it is news.
 bool NoteClaimError(const char *error);

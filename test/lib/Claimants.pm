@@ -18,7 +18,7 @@ use TimeshardSession;
 
 our @EXPORT = qw(
   start_registry new_claimant claim_from registry_settings await_claim number_of claim_of
-  claimed_until registry_error claimant_pid fleet_state ask_again check_claims $no_claim
+  claimed_until registry_error claimant_pid fleet_state ask_again check_claims check_intervals $no_claim
 );
 
 # The error of a call that finds no claim.
@@ -130,6 +130,19 @@ sub check_claims
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     is("@outside[0 .. ($#outside > 4 ? 4 : $#outside)]", '', "each ID of @$names is within a claim");
     return sort { $a <=> $b } keys %used;
+}
+
+# A test: no two claims of a number overlap, whoever held them.
+sub check_intervals
+{
+    my ($registry) = @_;
+    my $overlapping = $registry->safe_psql('postgres', <<'SQL');
+SELECT number, first_offset, end_offset, after FROM (
+    SELECT *, lead(first_offset) OVER (PARTITION BY number ORDER BY first_offset) AS after FROM timeshard_claims) AS c
+WHERE end_offset > after
+SQL
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return is($overlapping, '', 'no claims of a number overlap');
 }
 
 # Has the claimant ask the registry now, as a reload does.

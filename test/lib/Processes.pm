@@ -67,8 +67,8 @@ sub backends_of
 {
     my ($node) = @_;
     return grep {
-        open my $in, '<', "/proc/$_/cmdline";
-        ($in ? <$in> // '' : '') =~ /\[local\]|\d\(\d+\)/
+        my $ended = !open my $in, '<', "/proc/$_/cmdline";
+        !$ended && (<$in> // '') =~ /\[local\]|\d\(\d+\)/
     } children_of($node);
 }
 

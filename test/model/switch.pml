@@ -11,8 +11,9 @@
                   Switch: under the lock the claim's end 0, so that nothing is extended; the word to the
                   floor of the mark's end, which no limit that a session has read exceeds, and below
                   the claim's floor; the node field; the claim's end
-                  An extension of the claim, and giving it back: the claim's end 0, and what is
-                  given back begins at the mark's end
+                  An extension of the claim. Refused the number: the claim's end 0, then the limit,
+                  under the lock. Giving the number back: the claim's end 0, and what is given
+                  back begins at the mark's end
 
    A word has two sequences to a millisecond. Memory order is not modelled: steps are in sequence. The
    names in run.sh are macros that break one thing each. */
@@ -168,6 +169,9 @@ proctype Worker() {
       for (o : claim_end .. LAST + LENGTH - 1) { OWN(node, o) = 1 }
       o = 0; claim_end = LAST + LENGTH; registry_end[node] = claim_end
     }
+  /* The number is refused. */
+  :: atomic { !have && !stopped && claim_end != 0 -> claim_end = 0 };
+    atomic { !locked -> limit = 0 }
   /* A clean stop: the number is given back while sessions go on. */
   :: atomic { !have && !locked && !stopped && claim_end != 0 -> locked = 1; end = claim_end };
 #ifdef LAST_ID_GIVEN_BACK

@@ -1,5 +1,5 @@
-# Copies of a claimant need no care: a base backup, a copy of a stopped data directory and
-# a promoted standby, each beside its original, have numbers of their own.
+# Copies of a claimant need no care: a base backup, a copy of a stopped or a killed server's
+# data directory and a promoted standby, each beside its original, have numbers of their own.
 use strict;
 use warnings FATAL => 'all';
 
@@ -75,8 +75,26 @@ isnt(await_claim($copy), $number, "$name: the copy another");
 my @beside = map { start_writers($_, count => 4) } $original, $copy;
 ok($_->await_progress, "$name: both go on") for @beside;
 unlike(log_of($copy), qr/on a copy of a data directory/, "$name: no warning of a copy");
+
+# A copy of a killed server's, both started.
+$name = injected("a copy of a killed server's data directory");
+my $killed_number = number_of($copy);
+kill9_all($copy);
+my $second = PostgreSQL::Test::Cluster->new('second');
+mkdir $second->basedir;
+system_or_bail('cp', '-a', $copy->data_dir, $second->data_dir);
+unlink $second->data_dir . '/postmaster.pid'; # the process it names may be waiting to be reaped
+$second->append_conf('postgresql.conf', 'port = ' . $second->port);
+restart_now($copy);
+start_with_env($second);
+my %numbers = map { await_claim($_) => 1 } $original, $copy, $second;
+is(keys %numbers, 3, "$name: three servers, three numbers");
+ok(!$numbers{$killed_number}, "$name: none of which the killed one's");
+push @beside, map { start_writers($_, count => 4) } $copy, $second;
+ok($_->await_progress, "$name: all go on") for @beside[ 0, 2, 3 ];
 check_ids($standby, $on_original, $on_backup, $over, $old, $new, @beside, { order => 0, committed => 0, name => 'all copies' });
-check_claims($registry, [qw(original backup standby copy)], $on_original, $on_backup, $over, $old, $new, @beside);
-$_->stop for $original, $copy, $registry;
+check_claims($registry, [qw(original backup standby copy second)], $on_original, $on_backup, $over, $old, $new, @beside);
+check_intervals($registry);
+$_->stop for $original, $copy, $second, $registry;
 report_figures();
 done_testing();
