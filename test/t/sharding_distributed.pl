@@ -8,20 +8,17 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 
 use IPC::Run;
-use Manual qw(read_text blocks_of needs_citus);
-use PostgreSQL::Test::Cluster;
+use Manual qw(read_text blocks_of);
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Timeshard;
 
 my $root = File::Spec->rel2abs("$FindBin::RealBin/../..");
-my @blocks = grep { needs_citus($_) } blocks_of(read_text("$root/doc/distributed.md"));
-my %block = map { $_->{info} =~ /^citus (\S+)$/ ? ($1 => $_->{text}) : () } @blocks;
-is(scalar keys %block, scalar @blocks, 'every block that takes Citus has a name of its own');
+my @fences = map { "$_->{lang} $_->{info}" } grep { $_->{info} =~ /^citus / || $_->{info} eq 'postgresql.conf' } blocks_of(read_text("$root/doc/distributed.md"));
+my %named = map { $_ => 1 } @fences;
+is(scalar keys %named, scalar @fences, 'every block that takes Citus has a name of its own');
 
-my $text = read_text("$root/test/citus.sh");
-my %run = map { $_ => 1 } $text =~ /^\s*(?:\w+=\$\()?block (\w+)/gm;
-is(join(' ', sort keys %run), join(' ', sort keys %block), 'test/citus.sh runs every block of the page that takes Citus, and no other');
+my %run = map { $_ => 1 } read_text("$root/test/citus.sh") =~ /\bblock '([^']+)'/g;
+is(join(', ', sort keys %run), join(', ', sort keys %named), 'test/citus.sh runs every block of the page that takes Citus, and no other');
 
 # A short run of the simulated fleet.
 my $build = PostgreSQL::Test::Utils::tempdir();
