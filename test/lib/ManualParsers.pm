@@ -77,7 +77,7 @@ sub json_complaints
 }
 
 my %known_variable = map { $_ => 1 }
-  qw(TIMESHARD_NODE_ID TIMESHARD_NODE_ID_BITS TIMESHARD_CUSTOM_EPOCH);
+  qw(TIMESHARD_NODE_ID TIMESHARD_NODE_ID_BITS TIMESHARD_CUSTOM_EPOCH TIMESHARD_REGISTRY TIMESHARD_REGISTRY_NUMBERS);
 
 # Kubernetes and ECS take the environment as a list of names and values, and
 # refuse a value that is a number.

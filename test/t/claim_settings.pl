@@ -114,12 +114,22 @@ restart_with_env($node);
 fails_with($node, $next, qr/ERROR:  F0000: the configured node ID has been lost\nDETAIL:  This server last claimed.*\nHINT:  Set timeshard.node_id to "registry"/,
     'a lost configuration is refused');
 
-# The environment, and another registry: claims of the first one end at their end.
+# The environment, with the password as in a container, and another registry: claims of
+# the first one end at their end.
 my $second = start_registry('second', numbers => '[300,310]');
+$second->safe_psql('postgres', "CREATE ROLE ids LOGIN PASSWORD 'sesame';
+    GRANT EXECUTE ON FUNCTION timeshard_claim, timeshard_extend_claim, timeshard_end_claim, timeshard_is_claimed TO ids");
+my $rules = slurp_file($second->data_dir . '/pg_hba.conf');
+unlink $second->data_dir . '/pg_hba.conf';
+append_to_file($second->data_dir . '/pg_hba.conf', "local postgres ids scram-sha-256\n$rules");
+$second->reload;
 configure($node, $preload);
-restart_with_env($node, TIMESHARD_NODE_ID => 'registry', TIMESHARD_REGISTRY => 'host=' . $second->host . ' port=' . $second->port . ' dbname=postgres',
-    TIMESHARD_REGISTRY_NUMBERS => '305-306');
-is(await_claim($node), 305, 'the environment serves as well');
+my %environment = (TIMESHARD_NODE_ID => 'registry', TIMESHARD_REGISTRY_NUMBERS => '305-306',
+    TIMESHARD_REGISTRY => 'host=' . $second->host . ' port=' . $second->port . ' dbname=postgres user=ids');
+restart_with_env($node, %environment);
+ok(eventually(sub { registry_error($node) =~ /no password supplied/ }), 'a registry that asks for a password');
+restart_with_env($node, %environment, PGPASSWORD => 'sesame');
+is(await_claim($node), 305, 'the environment serves as well, for the password too');
 $node->append_conf('postgresql.conf', registry_settings($registry) =~ s/.*\n//r);
 $node->reload;
 ok(eventually(sub { registry_error($node) =~ /proof was not signed by this registry/ }), 'another registry, brought by a reload, does not extend the claim');

@@ -5,6 +5,7 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
+use Manual qw(read_text blocks_of);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -101,6 +102,22 @@ $node->safe_psql('postgres', 'CREATE DATABASE makers OWNER maker');
 my ($out, $err) = ('', '');
 ok(!IPC::Run::run([ 'pg_restore', '-U', 'maker', '--exit-on-error', '-d', $node->connstr('makers'), "$dir/keys.custom" ], '>', \$out, '2>', \$err)
       && $err =~ /must be superuser to create a base type|permission denied/, 'a restore takes a superuser');
+
+# Types of an extension, as doc/distributed.md makes them for Citus.
+my ($files) = map { $_->{text} } grep { $_->{info} eq 'citus keys' && $_->{lang} eq 'sh' } blocks_of(read_text("$FindBin::RealBin/../../doc/distributed.md"));
+run_ok('the files of an extension', 'sh', '-euc', 'PATH=$1:$PATH; eval "$2"', 'sh', $node->config_data('--bindir'), $files);
+$node->safe_psql('postgres', 'CREATE DATABASE extended');
+$node->safe_psql('postgres', 'CREATE DATABASE extended_again');
+$node->safe_psql('extended', 'CREATE SCHEMA ids; CREATE SCHEMA keys; CREATE EXTENSION timeshard SCHEMA ids; CREATE EXTENSION shop_keys SCHEMA keys;
+    CREATE TABLE tickets (id keys.ticket_id PRIMARY KEY DEFAULT ids.timeshard_next_id()); INSERT INTO tickets SELECT FROM generate_series(1, 100)');
+my $extended = run_ok('a dump of it', 'pg_dump', '-d', $node->connstr('extended'), '-f', "$dir/extended.sql") . slurp_file("$dir/extended.sql");
+unlike($extended, qr/CREATE (?:TYPE|CAST|OPERATOR)/, 'which has the extension in place of the types');
+run_ok('its restore', 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/extended.sql", '-d', $node->connstr('extended_again'));
+my $tickets = "SET search_path = keys, ids; SELECT md5(string_agg(id::text, ',' ORDER BY id)), count(*), min(ticket_id_time(id)) > now() - interval '1 minute',
+    (SELECT string_agg(prefix, ' ') FROM timeshard_types) FROM public.tickets";
+is($node->safe_psql('extended_again', $tickets), $node->safe_psql('extended', $tickets), 'and all of it again');
+fails_with($node, "SELECT ids.timeshard_drop_type('keys.note_id')", qr/extension shop_keys requires it/, 'which keeps its types', dbname => 'extended');
+is($node->safe_psql('extended', "DROP TABLE tickets; DROP EXTENSION shop_keys; SELECT count(*) FROM pg_proc WHERE proname LIKE '%ticket_id%'"), 0, 'and takes them along');
 
 # The extension moves, is dropped with all that needs it, and comes again; types stay.
 $node->safe_psql('shop', 'CREATE SCHEMA moved; ALTER EXTENSION timeshard SET SCHEMA moved; ALTER EXTENSION timeshard SET SCHEMA ids');
