@@ -162,6 +162,7 @@ raise_under_load(300, 0);
 raise_under_load(800, 0);
 raise_under_load(3000, 1);
 raise_under_load(-200, 0);
+is($node->safe_psql('postgres', 'SELECT clock_waits FROM timeshard_stats()'), 0, 'a wait for the floor is none for the clock');
 
 # By mistake. No ID is issued up there, so that it can be undone.
 for my $case ([ 'ten minutes', 600_000 ], [ 'nearly a day', 86_400_000 - 2000 ])

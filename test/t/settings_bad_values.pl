@@ -47,7 +47,8 @@ for my $setting (sort keys %bad)
 }
 
 # Node IDs that do not fit the layout: its bits, the number, the largest that fits.
-for my $fit ([ 1, 2, 1 ], [ 10, 1024, 1023 ], [ 15, 65535, 32767 ])
+my @fits = ([ 1, 2, 1 ], [ 10, 1024, 1023 ], [ 15, 65535, 32767 ]);
+for my $fit (@fits)
 {
     my ($bits, $value, $max) = @$fit;
     my $error = sub {
@@ -117,12 +118,21 @@ for my $case (grep { !$_->{conf} || $_->{conf} =~ /bits/ } @cases)
 }
 $node->{timeshard_options} = undef;
 
+# The largest that fits is none.
+my $node_of = 'SELECT node_id FROM timeshard_parse(timeshard_next_id())';
+for my $fit (@fits)
+{
+    my ($bits, undef, $max) = @$fit;
+    configure($node, "timeshard.node_id = $max\ntimeshard.node_id_bits = $bits");
+    restart_without_past($node);
+    is($node->safe_psql('postgres', $node_of), $max, "node $max in $bits bits: issues IDs");
+}
+
 # Then by a reload before the first call, with a session that has the library. (What
 # comes later is pending: settings_pending.pl.)
 configure($node, 'timeshard.node_id = 9');
-restart_with_env($node);
+restart_without_past($node);
 my $other = $node->background_psql('other', on_error_stop => 0);
-my $node_of = 'SELECT node_id FROM timeshard_parse(timeshard_next_id())';
 $other->query("LOAD 'timeshard'");
 for my $case (grep { $_->{conf} && $_->{conf} !~ /bits = \d/ } @cases)
 {
