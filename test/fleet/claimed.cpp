@@ -1,6 +1,6 @@
 /// The fleet simulated with claimed numbers: 1,024 servers and their registry.
 ///
-///   usage: claimed [IDS [SEED [FAULT]]]
+///   usage: fleet_claimed [IDS [SEED [FAULT]]]
 ///
 /// FAULT plants a fault, 1 to 5 of ClaimFault, which must be found.
 /// Exit: 0 if everything holds, 1 if not, 2 if an argument is no number in its range.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 namespace timeshard::fleet {
 
@@ -50,6 +51,14 @@ public:
         }
         if (now_ns >= event_at_ns_)
             Befall(now_ns, dice);
+    }
+
+    /// Nothing else befalls it from now on.
+    void GoAYearAhead()
+    {
+        is_down_ = broken_ = false;
+        clock_.Break(kYearNs);
+        event_at_ns_ = std::numeric_limits<std::int64_t>::max();
     }
 
     bool IsDown() const { return is_down_; }

@@ -1,6 +1,6 @@
 /// The fleet simulated: 1,024 servers with clocks that are wrong, for a billion IDs.
 ///
-///   usage: fleet [IDS [BOUND_MS [SEED]]]
+///   usage: fleet_configured [IDS [BOUND_MS [SEED]]]
 ///
 /// Exit: 0 if everything holds, 1 if not, 2 if an argument is no number in its range.
 
