@@ -130,7 +130,7 @@ private:
     /// machine.
     void Start(Node &node)
     {
-        Node &other = nodes_[static_cast<std::size_t>(dice_.Below(Count()))];
+        Node &other = nodes_[static_cast<std::size_t>(dice_.Below(layout_.MaxNodeId() + 1))];
         node.is_up = true;
         node.wanted = 0;
         node.fate_ns = now_ns_ + dice_.Below(2 * kBetweenFates);
@@ -143,25 +143,25 @@ private:
         if (copies) {
             node.self.server.disk = other.self.server.disk;
             node.last_id = other.last_id;
-            copied++;
+            fates.copied++;
         }
         node.self.Start(copies);
     }
 
     /// Nothing covers a clone that gives its number back, one together with a failover that
-    /// loses transactions, or one of a machine that lacks an answer. So clones are made of
-    /// machines that are well, soon ask, and crash.
+    /// loses transactions, or one of a machine that lacks an answer: none are made here.
     bool Clone(Node &other, Node &node)
     {
-        const bool is_well = &other != &node && other.is_up && other.twin == nullptr &&
-                             other.self.HasClaim() && other.self.IsPastShared() &&
-                             !other.self.IsUnanswered() && other.mend_ns == 0 &&
-                             now_ns_ >= other.reach_ns && other.ask_ns < now_ns_ + 61 * kSecond;
+        const bool is_well =
+            &other != &node && other.is_up && other.twin == nullptr && other.self.HasClaim() &&
+            other.self.IsPastShared() && !other.self.IsUnanswered() && other.mend_ns == 0 &&
+            !site.FailsOver() && now_ns_ >= other.reach_ns && other.ask_ns < now_ns_ + 61 * kSecond;
         if (!is_well)
             return false;
         found.check.NoteClones(other.self.ClaimAt(0));
+        const Tally own = node.self.server.tally;
         node.self = other.self;
-        node.self.server.tally = {};
+        node.self.server.tally = own;
         node.mend_ns = 0;
         node.last_id = other.last_id;
         node.ask_ns = now_ns_ + dice_.Below(60 * kSecond);
@@ -169,7 +169,7 @@ private:
         node.twin = &other;
         other.twin = &node;
         pairs_++;
-        cloned++;
+        fates.cloned++;
         return true;
     }
 
@@ -193,6 +193,7 @@ private:
     void Crash(Node &node)
     {
         node.self.Crash();
+        fates.crashes++;
         GoDown(node, dice_.OneIn(2) ? 20 * kSecond : 1200 * kSecond);
     }
 
@@ -206,20 +207,20 @@ private:
             node.self.server.cut = static_cast<Cut>(1 + dice_.Below(4)); // a crash in a write
         } else if (kind < 6) {
             node.self.CrashSession();
-            session_crashes++;
+            fates.session_crashes++;
         } else if (kind < 8) {
             node.reach_ns = now_ns_ + dice_.Below(3 * kHourNs);
-            partitions++;
+            fates.partitions++;
         } else if (kind < 9) {
             // Suspended: the clock goes on, the server does not.
             node.work_ns = node.ask_ns = now_ns_ + dice_.Below(3 * kHourNs);
             node.fate_ns = std::max(node.fate_ns, node.ask_ns + kSecond);
-            suspensions++;
+            fates.suspensions++;
         } else if (kind < 11) {
             BreakClock(node);
         } else {
             node.self.Stop(LineOf(node), claims);
-            stops++;
+            fates.stops++;
             GoDown(node, dice_.OneIn(2) ? 5 * kSecond : 300 * kSecond);
         }
     }
@@ -230,10 +231,8 @@ private:
         const std::int64_t error = dice_.OneIn(2) ? kHourNs : kYearNs + 1000 * kSecond;
         node.self.server.clock.Break(dice_.OneIn(2) ? error : -error);
         node.mend_ns = now_ns_ + 1 + dice_.Below(1800 * kSecond);
-        clock_breaks++;
+        fates.clock_breaks++;
     }
-
-    std::int64_t Count() const { return static_cast<std::int64_t>(nodes_.size()); }
 
     ClaimPlan plan_;
     Layout layout_{kDefaultNodeIdBits};
@@ -250,13 +249,7 @@ public:
     RegistrySite site;
     Findings found;
     ClaimTally claims;
-    std::int64_t stops = 0;
-    std::int64_t session_crashes = 0;
-    std::int64_t partitions = 0;
-    std::int64_t suspensions = 0;
-    std::int64_t clock_breaks = 0;
-    std::int64_t copied = 0;
-    std::int64_t cloned = 0;
+    Fates fates;
 };
 
 } // namespace timeshard::fleet

@@ -23,6 +23,19 @@ struct Findings
     }
 };
 
+/// What befell servers.
+struct Fates
+{
+    std::int64_t crashes = 0;
+    std::int64_t stops = 0;
+    std::int64_t session_crashes = 0;
+    std::int64_t partitions = 0;
+    std::int64_t suspensions = 0;
+    std::int64_t clock_breaks = 0;
+    std::int64_t copied = 0;
+    std::int64_t cloned = 0;
+};
+
 /// A server of the fleet, when it does what, and its work.
 struct Node
 {

@@ -62,6 +62,9 @@ public:
     }
 
     bool IsDown() const { return is_down_; }
+
+    /// The outage is to end with a failover.
+    bool FailsOver() const { return is_down_ && fails_over_; }
     std::int64_t Clock() const { return clock_.Offset(); }
 
 private:
@@ -81,7 +84,7 @@ private:
         }
         is_down_ = true;
         outages++;
-        fails_over_ = kind == 15;
+        fails_over_ = kind >= 14;
         const bool is_long = kind == 4;
         up_at_ns_ = now_ns + dice.Below(is_long ? 3 * kHourNs : 300 * kSecond);
     }
