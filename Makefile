@@ -54,7 +54,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: help demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages
-.PHONY: bench bench-generation bench-seal fleet seal-trips test-citus
+.PHONY: bench bench-generation bench-seal fleet fleet-real seal-trips test-citus
 # Targets that need no PostgreSQL yet: they install what is missing.
 demo:
 	@test/demo.sh
@@ -89,6 +89,9 @@ bench-seal:
 fleet:
 	@$(MAKE) --no-print-directory -C $(top)/test/fleet run
 
+fleet-real:
+	@TAP=test/fleet/real.pl nice $(top)/test/run.sh tap
+
 seal-trips:
 	@$(MAKE) --no-print-directory -C $(top)/test/trips run
 
@@ -118,7 +121,8 @@ help:
 	@echo 'make test-citus         test a coordinator and two workers, where Citus is installed'
 	@echo 'make test-packages      test the PGXN archive and the Debian packages (as root)'
 	@echo 'make reference          write doc/reference.md from the catalog and the sources'
-	@echo 'make fleet              simulate 1,024 servers with wrong clocks (IDS=, BOUND_MS=, SEED=)'
+	@echo 'make fleet              simulate 1,024 servers with wrong clocks, and with claimed node IDs (FLEETS=, IDS=, SEED=)'
+	@echo 'make fleet-real         run 20 servers that claim their node IDs, through kills and wrong clocks (MINUTES=, SEED=)'
 	@echo 'make seal-trips         seal a billion IDs to public codes and open them again (IDS=, SEED=)'
 	@echo 'make dist               make the archive for PGXN, timeshard-VERSION.zip'
 	@echo 'make deb                make the Debian packages, in build/deb'
@@ -170,7 +174,7 @@ uninstall-registry:
 clean-registry:
 	rm -f $(REGISTRY) $(REGISTRY_OBJS)
 else ifeq ($(filter demo test test-versions test-upgrade reference test-mutants test-fuzz dist deb test-packages \
-  bench bench-generation bench-seal fleet seal-trips test-citus help,$(MAKECMDGOALS)),)
+  bench bench-generation bench-seal fleet fleet-real seal-trips test-citus help,$(MAKECMDGOALS)),)
 $(error $(PG_CONFIG) is not there: install the server's development files (Debian: \
 postgresql-server-dev-15), or name another with PG_CONFIG=)
 endif

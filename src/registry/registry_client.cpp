@@ -37,6 +37,14 @@ Answer Failed(Outcome outcome, const char *text)
     return answer;
 }
 
+/// No answer, though what was asked may have been done.
+Answer Lost(Outcome outcome, const char *text)
+{
+    Answer answer = Failed(outcome, text);
+    answer.lost = true;
+    return answer;
+}
+
 /// Waits for the socket or the process's latch. False if it is time to give up, and
 /// `failure` says why.
 class Waiting
@@ -176,7 +184,7 @@ bool IsWhole(const Answer &answer)
 Answer ReadRow(const PGresult *row)
 {
     if (PQntuples(row) != 1)
-        return Failed(Outcome::kError, "the registry's answer is not one row");
+        return Lost(Outcome::kError, "the registry's answer is not one row");
     Answer answer{};
     answer.outcome = OutcomeOf(Text(row, "outcome"));
     answer.interval = {static_cast<std::int32_t>(Number(row, "node_id")),
@@ -185,7 +193,7 @@ Answer ReadRow(const PGresult *row)
     strlcpy(answer.proof, Text(row, "proof"), sizeof(answer.proof));
     SetMessage(&answer, Text(row, "message"));
     if (answer.outcome == Outcome::kError || !IsWhole(answer))
-        return Failed(Outcome::kError, "the registry's answer is not understood");
+        return Lost(Outcome::kError, "the registry's answer is not understood");
     return answer;
 }
 
@@ -194,10 +202,14 @@ Answer ReadResult(const PGresult *result)
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
         return ReadRow(result);
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *text = primary != nullptr ? primary : PQresultErrorMessage(result);
     // An error that the client library made has no SQLSTATE: the connection was lost.
-    const bool lost = PQresultErrorField(result, PG_DIAG_SQLSTATE) == nullptr;
-    return Failed(lost ? Outcome::kUnreachable : Outcome::kError,
-                  primary != nullptr ? primary : PQresultErrorMessage(result));
+    if (PQresultErrorField(result, PG_DIAG_SQLSTATE) == nullptr)
+        return Lost(Outcome::kUnreachable, text);
+    // An ERROR undoes the transaction. What ends the session can come after the commit.
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const bool undone = severity != nullptr && std::strcmp(severity, "ERROR") == 0;
+    return undone ? Failed(Outcome::kError, text) : Lost(Outcome::kError, text);
 }
 
 Answer Ask(const char *conninfo, const char *statement, int count, const char *const *parameters,
@@ -209,11 +221,11 @@ Answer Ask(const char *conninfo, const char *statement, int count, const char *c
     PGconn *const raw = *connection;
     if (PQsetnonblocking(raw, 1) != 0 ||
         PQsendQueryParams(raw, statement, count, nullptr, parameters, nullptr, nullptr, 0) == 0)
-        return Failed(Outcome::kUnreachable, PQerrorMessage(raw));
+        return Lost(Outcome::kUnreachable, PQerrorMessage(raw));
     PGresult *result = AwaitResult(waiting, raw);
     if (result == nullptr) {
         const char *error = PQerrorMessage(raw);
-        return Failed(waiting.failure, error[0] != '\0' ? error : "no answer in time");
+        return Lost(waiting.failure, error[0] != '\0' ? error : "no answer in time");
     }
     answer = ReadResult(result);
     PQclear(result);

@@ -21,7 +21,7 @@ enum class Outcome : std::uint8_t {
     kNoneFree,
     kRefused,     ///< the clocks or the layouts differ
     kError,       ///< the registry's error
-    kUnreachable, ///< no answer: it may have done what was asked
+    kUnreachable, ///< no answer
     kInterrupted, ///< this process has to end
 };
 
@@ -32,6 +32,7 @@ struct Answer
     std::int64_t free_at;     ///< if kNoneFree: when one will be free, ms since 1970; else 0
     char proof[256];          ///< if kClaimed, kExtended or kConfirmed
     char message[512];        ///< what is wrong, one line; empty if nothing is
+    bool lost;                ///< no answer, but the registry may have done what was asked
 };
 
 /// Has names resolved in a second or two, or not at all, in this process.

@@ -82,7 +82,8 @@ Answer RequestClaim(std::int32_t preferred)
 
 Answer RequestExtension()
 {
-    if (CurrentCredentials().tag[0] == '\0') {
+    const bool repeats = CurrentCredentials().tag[0] != '\0';
+    if (!repeats) {
         char tag[sizeof(Credentials::tag)];
         MakeTag(tag, sizeof(tag));
         SetCredentials(CurrentCredentials().proof, tag);
@@ -90,8 +91,14 @@ Answer RequestExtension()
     const Credentials &credentials = CurrentCredentials();
     const Text clock(ClockMs());
     const char *const parameters[] = {OwnName(), clock, credentials.proof, credentials.tag};
-    return AskRegistry(ConfiguredRegistry(), "SELECT * FROM timeshard_extend_claim($1, $2, $3, $4)",
-                       4, parameters, MonotonicNanoseconds() + kPatienceNs, true);
+    const Answer answer =
+        AskRegistry(ConfiguredRegistry(), "SELECT * FROM timeshard_extend_claim($1, $2, $3, $4)", 4,
+                    parameters, MonotonicNanoseconds() + kPatienceNs, true);
+    // What has not been done is asked by a new tag: a clone of this memory could use an old
+    // one after this server, and would be taken for it.
+    if (!repeats && !answer.lost && answer.proof[0] == '\0')
+        SetCredentials(CurrentCredentials().proof, "");
+    return answer;
 }
 
 Answer RequestCheck(std::int32_t number)

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "claim.hpp"
+#include "disk.hpp"
 #include "generator.hpp"
 #include "layout.hpp"
 #include "mark_record.hpp"
@@ -18,30 +20,6 @@ namespace timeshard::fleet {
 /// timeshard.max_clock_wait, its default.
 inline constexpr std::int64_t kMaxClockWaitMs = 100;
 
-/// The file of the mark. A write that a crash cuts off leaves its slot torn.
-class Disk
-{
-public:
-    const MarkRecord *Newest() const
-    {
-        return Newer(IsSound(slots_[0]) ? &slots_[0] : nullptr,
-                     IsSound(slots_[1]) ? &slots_[1] : nullptr);
-    }
-
-    void Write(const MarkRecord &record) { Slot(record.generation) = record; }
-    void Copy(const MarkRecord &record) { Slot(record.generation + 1) = record; }
-    void Tear(const MarkRecord &record) { Slot(record.generation) = MarkRecord{}; }
-    void Lose() { slots_[0] = slots_[1] = MarkRecord{}; }
-
-private:
-    MarkRecord &Slot(std::uint64_t generation)
-    {
-        return slots_[MarkSlotOf(generation) / kMarkSlotSize];
-    }
-
-    MarkRecord slots_[2]{};
-};
-
 /// What a server has gone through.
 struct Tally
 {
@@ -50,6 +28,7 @@ struct Tally
     std::int64_t floor_waits = 0;    ///< the same after a restart
     std::int64_t refusals = 0;
     std::int64_t floor_refusals = 0;
+    std::int64_t claim_refusals = 0; ///< no claim is held
     std::int64_t extensions = 0;
     std::int64_t crashes = 0;
     std::int64_t torn_writes = 0; ///< crashes in the middle of a write of the mark
@@ -61,6 +40,7 @@ struct Tally
         floor_waits += other.floor_waits;
         refusals += other.refusals;
         floor_refusals += other.floor_refusals;
+        claim_refusals += other.claim_refusals;
         extensions += other.extensions;
         crashes += other.crashes;
         torn_writes += other.torn_writes;
@@ -72,12 +52,40 @@ enum class Cut : std::uint8_t { kNever, kBeforeWrite, kInWrite, kAfterSync, kBef
 
 enum class Outcome : std::uint8_t { kIssued, kWaits, kRefused, kCrashed };
 
+/// An atomic word that a clone of a machine's memory has too.
+struct Word : std::atomic<std::uint64_t>
+{
+    Word() : atomic(0) {}
+    Word(const Word &other) : atomic(other.load()) {}
+    Word &operator=(const Word &other)
+    {
+        store(other.load());
+        return *this;
+    }
+};
+
 class Server
 {
 public:
     Server(Layout layout, std::int32_t node_id, WrongClock clock)
         : clock(clock), layout_(layout), node_id_(node_id)
     {}
+
+    /// The end of the claim of its number. A number that is configured has no end.
+    std::int64_t claim_end = kMaxOffset + 1;
+
+    bool HoldsNumber() const { return clock.Offset() < claim_end; }
+
+    /// Changes over to a new claim, as AdoptClaim() of src/server does.
+    void Adopt(const ClaimedInterval &claim)
+    {
+        LiftToFloor(word_, FloorOfSwitch(mark_.end, claim.floor));
+        node_id_ = claim.number;
+        claim_end = claim.end;
+    }
+
+    /// IDs may have been issued in offsets below.
+    std::int64_t MarkEnd() const { return mark_.end; }
 
     WrongClock clock;
     Disk disk;
@@ -98,6 +106,8 @@ public:
             return Refuse(&tally.floor_refusals);
         Step step = Take(renew_at_, wanted);
         if (step.status == Status::kUnreserved) {
+            if (!HoldsNumber())
+                return Refuse(&tally.claim_refusals);
             if (!Extend())
                 return Crash();
             step = Take(end_, wanted);
@@ -120,6 +130,16 @@ public:
         waiting_ = true;
         gap_ns = std::min(step.gap_ns, 20 * kMs); // it looks again: the clock may be set right
         return Outcome::kWaits;
+    }
+
+    /// A session was killed: the memory is made anew, and the postmaster carries over the
+    /// claim and the mark's end.
+    void CrashSession(std::int64_t claim_floor)
+    {
+        const std::int64_t mark_end = mark_.end;
+        Crash();
+        mark_.end = mark_end;
+        LiftToFloor(word_, FloorOfSwitch(mark_end, claim_floor));
     }
 
     /// All that is in memory is gone.
@@ -183,7 +203,7 @@ private:
         const std::int64_t now = clock.Offset();
         if (now < renew_at_ || is_cut_off)
             return true;
-        const Reservation reservation = ReserveFrom(now, kMinWindowMs);
+        const Reservation reservation = ReserveFrom(now, kMinWindowMs, claim_end);
         MarkRecord record = mark_;
         record.magic = kMarkMagic;
         record.version = kMarkVersion;
@@ -215,7 +235,7 @@ private:
 
     Layout layout_;
     std::int32_t node_id_;
-    std::atomic<std::uint64_t> word_{0};
+    Word word_;
     std::int64_t renew_at_ = 0;
     std::int64_t end_ = 0;
     bool floor_taken_ = false;

@@ -41,15 +41,23 @@ private:
     std::mt19937_64 engine_;
 };
 
+/// How a clock goes wrong.
+struct Pace
+{
+    std::int64_t between_steps_ns = 5 * kSecond; ///< on average
+    std::int64_t ordinary_ppb = 200000;          ///< a bad quartz
+    std::int64_t slew_ppb = 83333000;            ///< chrony's fastest
+};
+
 /// A wall clock that drifts, is slewed and is stepped, forth and back, and is never
 /// wrong by more than its bound. It moves when it is told the true time.
 class WrongClock
 {
 public:
-    WrongClock(std::int64_t bound_ns, Dice &dice) : bound_ns_(bound_ns)
+    WrongClock(std::int64_t bound_ns, Dice &dice, Pace pace = {}) : bound_ns_(bound_ns), pace_(pace)
     {
         Set(dice.Within(bound_ns), dice);
-        step_at_ns_ = dice.Below(2 * kBetweenSteps);
+        step_at_ns_ = dice.Below(2 * pace_.between_steps_ns);
     }
 
     /// What it shows. The generator asks.
@@ -80,7 +88,7 @@ public:
             dice.OneIn(2) ? before + dice.Within(40 * kMs) : dice.Within(bound_ns_);
         Set(std::clamp(wanted, -bound_ns_, bound_ns_), dice);
         (error_ns_ < before ? steps_back : steps_forth)++;
-        step_at_ns_ = now_ns + 1 + dice.Below(2 * kBetweenSteps);
+        step_at_ns_ = now_ns + 1 + dice.Below(2 * pace_.between_steps_ns);
     }
 
     /// As MoveTo(), and the clock is set anew, as after a battery was changed.
@@ -100,28 +108,34 @@ public:
         turn_at_ns_ = step_at_ns_ = std::numeric_limits<std::int64_t>::max();
     }
 
+    /// Within the bound again.
+    void Mend(std::int64_t now_ns, Dice &dice)
+    {
+        now_ns_ = now_ns;
+        Set(dice.Within(bound_ns_), dice);
+        step_at_ns_ = now_ns + 1 + dice.Below(2 * pace_.between_steps_ns);
+    }
+
     std::int64_t steps_forth = 0;
     std::int64_t steps_back = 0;
 
 private:
-    static constexpr std::int64_t kBetweenSteps = 5 * kSecond;
-    static constexpr std::int64_t kOrdinaryPpb = 200000; // a bad quartz
-    static constexpr std::int64_t kSlewPpb = 83333000;   // chrony's fastest
-
     void Set(std::int64_t error_ns, Dice &dice)
     {
         error_ns_ = error_ns;
         since_ns_ = now_ns_;
-        drift_ppb_ = dice.Within(dice.OneIn(8) ? kSlewPpb : kOrdinaryPpb);
+        drift_ppb_ = dice.Within(dice.OneIn(8) ? pace_.slew_ppb : pace_.ordinary_ppb);
         if (error_ns == bound_ns_ || error_ns == -bound_ns_)
             drift_ppb_ = error_ns > 0 ? -std::abs(drift_ppb_) : std::abs(drift_ppb_);
         const std::int64_t left = bound_ns_ - (drift_ppb_ < 0 ? -error_ns : error_ns);
-        turn_at_ns_ = now_ns_ + kBetweenSteps;
+        turn_at_ns_ = now_ns_ + pace_.between_steps_ns;
         if (drift_ppb_ != 0)
-            turn_at_ns_ = now_ns_ + std::min(left * kSecond / std::abs(drift_ppb_), kBetweenSteps);
+            turn_at_ns_ =
+                now_ns_ + std::min(left * kSecond / std::abs(drift_ppb_), pace_.between_steps_ns);
     }
 
     std::int64_t bound_ns_;
+    Pace pace_;
     std::int64_t now_ns_ = 0;
     std::int64_t error_ns_ = 0; ///< at since_ns_
     std::int64_t since_ns_ = 0;

@@ -341,6 +341,11 @@ active proctype Everything() {
       :: holds[k] && answer[k] == NO_ANSWER -> ReadClock();
         d_step { Extend() };
         printf("server %d extends number %d to %d at %d: answer %d end %d\n", k, number[k], end[k], c, answer[k], a_end[k])
+#ifdef TAG_KEPT
+      /* Of a request that never reaches the registry. */
+      :: holds[k] && answer[k] == NO_ANSWER && TAG(k) == 0 ->
+        TAG(k) = FRESH; printf("server %d asks in vain and keeps its tag\n", k)
+#endif
       :: answer[k] == CLAIMED ->
         d_step {
           holds[k] = 1; number[k] = a_number[k]; used[k] = a_floor[k]; end[k] = a_end[k]; SHOWN(k) = ANSWERED(k);

@@ -220,6 +220,7 @@ broken alone FLOOR_BY_CLOCK
 broken alone NOT_CLOSED
 broken stop TAG_FORGOTTEN
 broken alone REPEATED_EXTENDS -DCLONES=1
+broken alone TAG_KEPT -DCLONES=1
 # Its memory lost.
 broken alone GRACE_WITHOUT_PROOF $lost
 broken alone NO_REST $lost

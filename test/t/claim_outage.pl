@@ -51,8 +51,12 @@ ok(eventually(sub { registry_error($node) =~ /refused|No such file/ }), "$name: 
 ok($writers->await_progress, "$name: IDs go on");
 is(scalar(() = log_of($node) =~ /WARNING: +trouble with timeshard's registry/g), 2, "$name: one warning each time");
 $registry->start;
+my $back = $registry->safe_psql('postgres', "SELECT (extract(epoch FROM clock_timestamp() - timestamptz '2000-01-01 00:00+00') * 1000000)::bigint");
 ask_again($node);
 ok(eventually(sub { registry_error($node) eq '' }), "$name: and that it is back");
+# A machine that is cloned meanwhile shares what its memory holds.
+is($registry->safe_psql('postgres', "SELECT ('x' || right(tag, 16))::bit(64)::bigint > $back FROM timeshard_registry_numbers WHERE tag IS NOT NULL"), 't',
+    "$name: a request that was never made leaves no tag for the next");
 
 # Mute: it takes the connection and says nothing.
 $name = injected('the registry is mute');
