@@ -1,6 +1,8 @@
 -- Partitions by ID, made and dropped by a scheduler. Times are given, so that names are the
 -- same on every day; the layout and the epoch are the server's.
 SET timezone = 'UTC';
+SET datestyle = 'ISO';
+SET intervalstyle = 'postgres';
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE FUNCTION run_plan(partitioned regclass, width interval, ahead integer, at timestamptz) RETURNS void LANGUAGE plpgsql AS $$

@@ -222,7 +222,10 @@ BEGIN
         LEFT JOIN pg_class AS d ON d.oid = p.partdefid
         LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0]
         WHERE c.oid = partitioned;
-        IF NOT pg_has_role(parent.owner, 'MEMBER') THEN
+        IF parent.owner IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'undefined_table',
+                MESSAGE = format('table "%s" does not exist', coalesce(partitioned::text, 'null'));
+        ELSIF NOT pg_has_role(parent.owner, 'MEMBER') THEN
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
                 MESSAGE = format('must be owner of table %s', parent.relname);
         END IF;
