@@ -157,14 +157,13 @@ DROP TABLE clicks, visits;
 CREATE TABLE visits (id bigint PRIMARY KEY DEFAULT timeshard_next_id(), page text) PARTITION BY RANGE (id);
 CREATE TABLE visits_default PARTITION OF visits DEFAULT;
 INSERT INTO visits DEFAULT VALUES;
-SELECT replace(split_part(partition, '.', 2), to_char(since, 'YYYY_MM_DD'), 'tomorrow') AS name, partition AS tomorrow
-FROM timeshard_partition_plan('visits', '1 day') OFFSET 1 LIMIT 1 \gset
-CREATE TABLE :tomorrow ();
+SELECT partition AS taken FROM timeshard_partition_plan('visits', '1 day') ORDER BY since DESC LIMIT 1 \gset
+CREATE TABLE :taken ();
 \set VERBOSITY sqlstate
 CALL timeshard_maintain_partitions('visits', '1 day', ahead => 4);
 \set VERBOSITY default
-SELECT count(*) >= 3 AS made, bool_and(since > now()) AS later, (SELECT count(*) FROM visits_default) AS kept FROM listed;
-DROP TABLE :tomorrow, visits;
+SELECT count(*) >= 3 AS made, (SELECT count(*) FROM visits_default) AS kept FROM listed;
+DROP TABLE :taken, visits;
 
 -- The table's owner has the partitions, whoever of that role calls; others are refused
 CREATE ROLE timeshard_keeper;
