@@ -21,7 +21,7 @@ OUR_HEADERS = $(call ours,$(addsuffix /*.hpp,$(ROOMS) src/registry))
 
 # pg_regress: passes on any server that has the extension installed, but for one whose
 # default isolation or strings are not PostgreSQL's own.
-REGRESS = extension generate text parse config contexts stats time codes seal batch horizon largest typed_keys registry
+REGRESS = extension generate text parse config contexts stats time codes seal batch horizon largest typed_keys partitions registry
 REGRESS_OPTS = --inputdir=$(top) --encoding=UTF8 --no-locale
 
 # 15's port/atomics/arch-x86.h says "register", which C++17 dropped. Without
@@ -137,10 +137,10 @@ include $(PGXS)
 # another name space, and the functions that the registry's library calls.
 override CXXFLAGS += -fvisibility=default
 
-# The registry's part stands in a file of its own.
-$(DATA_built): sql/timeshard.sql sql/timeshard_registry.sql
+# The parts for partitions and for the registry stand in files of their own.
+$(DATA_built): sql/timeshard.sql sql/timeshard_partitions.sql sql/timeshard_registry.sql
 	@mkdir -p $(@D)
-	sed -e '/^-- Here: timeshard_registry.sql/r $(word 2,$^)' $< >$@
+	sed -e '/^-- Here: timeshard_partitions.sql/r $(word 2,$^)' -e '/^-- Here: timeshard_registry.sql/r $(word 3,$^)' $< >$@
 
 install: install-manual
 uninstall: uninstall-manual

@@ -497,6 +497,8 @@ give their maximum to timeshard_raise_floor() after a restore;
 values below 0 and over a day ahead of the clock are left out;
 a note and a warning name tables that cannot be read and values that are ahead of the clock';
 
+-- Here: timeshard_partitions.sql
+
 -- Here: timeshard_registry.sql
 
 -- Warn whoever creates the extension if no node ID is configured.

@@ -65,11 +65,12 @@ sub has_output
     return ($block->{lang} eq 'sql' && !needs_citus($block)) || ($block->{lang} =~ /^(?:python|ruby|js|java|sh)$/ && $block->{info} ne '');
 }
 
-# SQL that takes Citus: run by test/citus.sh, by the name behind the word.
+# SQL that takes Citus: run by test/citus.sh, by the name behind the word. Or
+# TimescaleDB, which was run by hand.
 sub needs_citus
 {
     my ($block) = @_;
-    return $block->{lang} eq 'sql' && $block->{info} =~ /^citus /;
+    return $block->{lang} eq 'sql' && $block->{info} =~ /^(?:citus |timescaledb$)/;
 }
 
 # Code by indentation would pass by every check.

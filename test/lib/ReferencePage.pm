@@ -108,11 +108,12 @@ sub functions
             $behind .= wrapped("- `$name`: " . prose($comment), '  ') . "\n";
             next;
         }
-        $arguments = join ', ', grep { !/^OUT / } split /, /, $arguments;
+        $arguments = join ', ', map { s/^IN //r } grep { !/^OUT / } split /, /, $arguments;
         $result = $result =~ /^SETOF/ ? 'rows' : 'one row' if $columns;
         $page .= "### $name\n\n" if $name ne $last;
         $last = $name;
-        $page .= "`$name($arguments)` → `$result`\n\n" =~ s/`(one row|rows)`/$1/r;
+        # A procedure has no result.
+        $page .= $result eq '' ? "`CALL $name($arguments)`\n\n" : "`$name($arguments)` → `$result`\n\n" =~ s/`(one row|rows)`/$1/r;
         $page .= wrapped(prose(sentence($comment))) . "\n\n";
         $page .= ucfirst(join ', ', $volatility, $strict eq 't' ? 'strict' : (), $parallel);
         $page .= $public eq 't' ? ".\n\n" : ". Superuser only, unless granted.\n\n";

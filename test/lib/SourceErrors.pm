@@ -50,6 +50,39 @@ sub sqlstates
       split /\n/, read_text("$directory/utils/errcodes.h");
 }
 
+# The errors and warnings of a script in SQL, whose RAISE stands in PL/pgSQL. A hint can
+# stand in a variable.
+sub errors_of_script
+{
+    my ($file, %state) = @_;
+    my $source = read_text($file);
+    my $text = qr/'((?:[^']|'')*)'/;
+    my @variable = $source =~ /^\s*hint pg_catalog\.text := $text;/mg;
+    push @variable, map { s{timeshard/(?=doc/)}{}r } $source =~ /^\s*hint := $text;/mg;
+    my @errors;
+    while ($source =~ /RAISE (EXCEPTION|WARNING) USING (.*?);\n/sg)
+    {
+        my ($level, $call) = ($1, $2);
+        my ($code) = $call =~ /\bERRCODE = '(\w+)'/;
+        my $known = $code && $state{ 'ERRCODE_' . uc $code };
+        die "$file: no SQLSTATE is called $code" if $code && !$known;
+        my %texts = map {
+            my $part = $_;
+            $part => [ map { s/''/'/gr =~ s/%[sIL]/\x{2026}/gr } $call =~ /\b$part = (?:format\(|coalesce\()?$text/g ]
+        } qw(MESSAGE DETAIL HINT);
+        push @{ $texts{HINT} }, @variable if $call =~ /HINT = hint\b/;
+        push @errors, {
+            file => $file,
+            level => $level eq 'WARNING' ? $level : 'ERROR',
+            sqlstate => $known // 'of the cause',
+            messages => $texts{MESSAGE},
+            details => $texts{DETAIL},
+            hints => $texts{HINT},
+        };
+    }
+    return @errors;
+}
+
 # The errors and warnings, in the order of the sources: file, level, sqlstate
 # ("of the cause" where the operating system's error gives it), messages,
 # details and hints. One call can have several of each, by circumstance.
@@ -57,7 +90,7 @@ sub errors_of
 {
     my ($root) = @_;
     my %state = sqlstates();
-    my @errors;
+    my @errors = errors_of_script("$root/sql/timeshard_partitions.sql", %state);
     for my $file (sort glob "$root/src/{server,sql,registry}/*.cpp")
     {
         my $source = read_text($file);

@@ -18,6 +18,7 @@ use Manual qw(read_text blocks_of needs_citus broken_links stray_code plan_frame
 use ManualParsers qw(parser_for);
 use PostgreSQL::Test::Utils;
 use SealKeys;
+use SourceErrors qw(errors_of message_pattern);
 use Timeshard;
 
 my $root = File::Spec->rel2abs("$FindBin::Bin/../..");
@@ -191,6 +192,7 @@ subtest 'the errors of limits.md are in the sources' => sub {
         $message =~ s/\\"/"/g;
         push @patterns, join "\x{2026}", map { quotemeta } split /%[-.*\d]*(?:ll)?[a-z](?:%s)*/, $message, -1;
     }
+    push @patterns, map { message_pattern($_) } map { @{ $_->{messages} } } errors_of($root);
     my ($table) = $page{'limits.md'} =~ /^\| message \|.*\n\|[- |]+\n((?:\|.*\n)+)/m;
     for my $message ($table =~ /^\| `([^`]+)` \|/gm)
     {

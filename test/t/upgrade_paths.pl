@@ -84,8 +84,8 @@ BEGIN
     FOR f IN SELECT objid FROM pg_depend WHERE classid = 'pg_proc'::regclass AND deptype = 'e'
         AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'timeshard')
     LOOP
-        EXECUTE 'REVOKE ALL ON FUNCTION ' || f || ' FROM PUBLIC';
-        EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO monitor WITH GRANT OPTION';
+        EXECUTE 'REVOKE ALL ON ROUTINE ' || f || ' FROM PUBLIC';
+        EXECUTE 'GRANT EXECUTE ON ROUTINE ' || f || ' TO monitor WITH GRANT OPTION';
     END LOOP;
 END $$;
 SQL

@@ -1,0 +1,194 @@
+# timeshard_maintain_partitions() while others read and write: no insert fails, no
+# wait is longer than lock_timeout, and a partition that cannot be made or dropped
+# now is by the next call. Clocks that differ or jump.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Timeshard;
+use TimeshardSession;
+
+my $node;
+
+sub query
+{
+    my ($sql) = @_;
+    return $node->safe_psql('postgres', $sql);
+}
+
+sub new_table
+{
+    my ($name) = @_;
+    query("CREATE TABLE $name (id bigint PRIMARY KEY DEFAULT timeshard_next_id(), n integer) PARTITION BY RANGE (id)");
+    return;
+}
+
+# The arguments of a call that drops what is older than a day.
+my $daily = "'1 day', ahead => %d, keep => '1 day'";
+
+# What a call says, without its CONTEXT lines.
+sub maintain
+{
+    my ($arguments) = @_;
+    my (undef, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n\\set SHOW_CONTEXT never\nCALL timeshard_maintain_partitions($arguments)");
+    return $err =~ s/^psql:<stdin>:\d+: //mgr =~ s/^LOCATION:.*\n?//mgr;
+}
+
+sub count_of
+{
+    my ($text, $pattern) = @_;
+    return scalar(() = $text =~ /$pattern/g);
+}
+
+# Partitions of days long ago.
+sub make_old
+{
+    my ($table, $days) = @_;
+    query("SELECT command FROM timeshard_partition_plan('$table', '1 day', ahead => 1, at => now() - interval '$days days')\n\\gexec");
+    return;
+}
+
+sub to_drop
+{
+    my ($table) = @_;
+    return query("SELECT count(*) FROM timeshard_partition_plan('$table', " . sprintf($daily, 3) . ") WHERE action = 'drop'");
+}
+
+# lock_timeout needs the true clock: libfaketime gives it to signals that interrupt a wait.
+$node = new_cluster('maintain', conf => "timezone = 'UTC'\nautovacuum = off");
+
+subtest 'writers and readers while partitions come and go' => sub {
+    new_table('visits');
+    my $said = maintain("'visits', " . sprintf($daily, 1));
+    cmp_ok(count_of($said, qr/NOTICE: .*made partition/), '>=', 2, 'the first call makes the present one and the next') or diag($said);
+
+    my $log = $node->basedir . '/visits';
+    my $script = $node->basedir . '/writers.pgbench';
+    append_to_file($script, <<'SQL');
+INSERT INTO visits (n) VALUES (1);
+INSERT INTO visits (id) VALUES (timeshard_next_id() + (3600000::bigint << 22));
+BEGIN;
+INSERT INTO visits (n) SELECT 2 FROM generate_series(1, 10);
+SELECT count(*) FROM visits WHERE timeshard_between(id, now() - interval '1 second', now());
+END;
+SQL
+    my ($out, $err) = ('', '');
+    my $writers = IPC::Run::start([ 'pgbench', '-n', '-h', $node->host, '-p', $node->port, '-f', $script, '-c', 4, '-T', 3600,
+        '-l', "--log-prefix=$log", 'postgres' ], '>', \$out, '2>', \$err);
+    my ($rows, $made, $dropped, $other) = (0, 0, 0, '');
+    for my $round (2 .. 9)
+    {
+        eventually(sub { query('SELECT count(*) FROM visits') > $rows }) or die "nothing is written: $err";
+        make_old('visits', 10 * $round);
+        $said = maintain("'visits', " . sprintf($daily, $round) . ", lock_timeout => '1 s'");
+        $made += count_of($said, qr/made partition/);
+        $dropped += count_of($said, qr/dropped partition/);
+        $other .= $said =~ s/^NOTICE: .*\n?//mgr;
+        $rows = query('SELECT count(*) FROM visits');
+    }
+    $writers->signal('INT');
+    $writers->finish;
+    my @latencies = map { (split / /)[2] } map { split /\n/, slurp_file($_) } glob "$log.*";
+    my ($longest) = sort { $b <=> $a } @latencies;
+    cmp_ok($made, '>=', 8, 'each call makes one');
+    cmp_ok($dropped, '>=', 14, 'and drops the old ones') or diag($other);
+    is($other =~ s/^(?:WARNING:  55P03: could not drop|DETAIL:  canceling|HINT:  The next call).*\n?//mgr, '', 'with nothing else to say');
+    unlike("$out$err", qr/ERROR|aborted/i, 'no statement failed');
+    cmp_ok(scalar(@latencies), '>', 100, 'many were run');
+    cmp_ok($longest / 1e6, '<', 3, 'none waited for long');
+    note(scalar(@latencies) . ' transactions, the longest took ' . $longest / 1e3 . " ms; made $made, dropped $dropped");
+};
+
+subtest 'a long transaction' => sub {
+    new_table('orders');
+    maintain("'orders', '1 day', ahead => 1");
+    make_old('orders', 10);
+    my $old = to_drop('orders');
+    my $writer = TimeshardSession->new($node);
+    $writer->ask_ok('BEGIN; INSERT INTO orders DEFAULT VALUES');
+    my $said = maintain("'orders', '1 day', ahead => 3, lock_timeout => '100 ms'");
+    is(count_of($said, qr/^NOTICE:  00000: made partition public\.orders_\S+, \S+ 00:00:00 to \S+ 00:00:00 UTC$/m), 2, 'does not hold up what is made');
+    unlike($said, qr/WARNING|ERROR/, 'not at all');
+
+    # Others queue behind the drop, but for lock_timeout only.
+    my $caller = TimeshardSession->new($node);
+    $caller->ask_ok('\set SHOW_CONTEXT never');
+    $caller->send("CALL timeshard_maintain_partitions('orders', " . sprintf($daily, 3) . ", lock_timeout => '3 s')");
+    $caller->await("wait_event_type = 'Lock'");
+    my $start = monotonic();
+    query('INSERT INTO orders DEFAULT VALUES');
+    my $lasted = monotonic() - $start;
+    (undef, $said) = $caller->receive;
+    cmp_ok($lasted, '<', 3 * $old + 3, 'an insert meanwhile gets through');
+    is(count_of($said, qr/^WARNING:  55P03: could not drop partition public\.orders_\S+ now\n(?:LOCATION.*\n)?DETAIL:  canceling statement due to lock timeout\nHINT:  The next call tries again\.$/m),
+        $old, 'nothing is dropped, with warnings') or diag($said);
+    unlike($said, qr/ERROR|dropped/, 'and no error');
+
+    # Another caller does not wait.
+    $caller->send("CALL timeshard_maintain_partitions('orders', " . sprintf($daily, 3) . ", lock_timeout => '1 h')");
+    $caller->await("wait_event_type = 'Lock'");
+    $said = maintain("'orders', " . sprintf($daily, 100));
+    like($said, qr/^NOTICE:  00000: nothing was made or dropped, because another session maintains table "orders"\n?\z/, 'a second caller returns at once');
+    $writer->ask_ok('COMMIT');
+    (undef, $said) = $caller->receive;
+    is(count_of($said, qr/NOTICE:  00000: dropped partition/), $old, 'what waited is dropped when the transaction ends') or diag($said);
+    unlike($said, qr/WARNING|ERROR/, 'without a complaint');
+    is(to_drop('orders'), 0, 'so nothing is left to drop');
+    is(query('SELECT count(*) FROM orders'), 2, 'and every row of the present is there');
+    $_->finish for $writer, $caller;
+};
+
+subtest 'what a person has to see to' => sub {
+    new_table('pages');
+    query('CREATE TABLE pages_default PARTITION OF pages DEFAULT; INSERT INTO pages DEFAULT VALUES');
+    my $said = maintain("'pages', '1 day', ahead => 2");
+    cmp_ok(count_of($said, qr/made partition/), '>=', 2, 'rows in the default partition do not keep others back');
+    like($said, qr/^ERROR:  23514: could not make or drop every partition of table "pages"\nDETAIL:  Could not make partition public\.pages_\S+: .*"pages_default"/m, 'they are told of');
+    my ($find) = $said =~ /Find the rows: (.*)/;
+    is(query($find =~ s/\*/count(*)/r), 1, 'with a query that finds them');
+    query('DELETE FROM pages_default');
+    is(count_of(maintain("'pages', '1 day', ahead => 2"), qr/made partition/), 1, 'the next call makes it when they are gone');
+
+    make_old('pages', 10);
+    my $old = to_drop('pages');
+    query("CREATE TABLE links (page bigint REFERENCES pages); INSERT INTO pages (id) VALUES (timeshard_lower_bound(now() - interval '10 days'));
+        INSERT INTO links SELECT id FROM pages");
+    $said = maintain("'pages', " . sprintf($daily, 4));
+    is(count_of($said, qr/made partition/), 2, 'a row that is referenced holds up nothing that is made');
+    is(count_of($said, qr/dropped partition/), $old - 1, 'nor other drops');
+    like($said, qr/^ERROR:  23503: could not make or drop .*\nDETAIL:  Could not drop partition public\.pages_\S+: removing partition .* violates foreign key constraint .*\nKey .* is still referenced from table "links"\.\nHINT:  .+\.$/m,
+        'its partition stays, with an error');
+    is(query('SELECT count(*) FROM pages JOIN links ON page = id'), 1, 'and its rows');
+};
+$node->stop;
+
+subtest 'clocks' => sub {
+    $node = new_cluster('maintain_clock', clock => 1, conf => "timezone = 'UTC'\nautovacuum = off");
+    # Just after an hour began; servers' clocks are up to an hour away.
+    my $offset = 3660 - query('SELECT extract(epoch FROM now())::integer % 3600');
+    set_clock($node, "+$offset");
+    new_table('clicks');
+    maintain("'clicks', '1 hour', ahead => 1");
+    for my $away ('-59 minutes', '0', '59 minutes')
+    {
+        is(query("INSERT INTO clicks (id) VALUES (timeshard_lower_bound(now() + interval '$away')) RETURNING id > 0"),
+            't', "an ID by a clock that is $away away");
+    }
+    query('SELECT timeshard_next_id()');
+    my $before = query("SELECT count(*) FROM timeshard_partitions('clicks')");
+    set_clock($node, sprintf '%+d', $offset + 1000 * 86400);
+    my $said = maintain("'clicks', '1 hour', keep => '90 days'");
+    like($said, qr/ERROR:  55000: clock has jumped ahead/, 'a clock that has jumped ahead is refused');
+    unlike($said, qr/dropped/, 'and nothing is dropped by it');
+    is(query('SELECT count(*) FROM clicks'), 3, 'all rows are there');
+    query('SELECT timeshard_accept_clock()');
+    $said = maintain("'clicks', '1 hour', keep => '90 days'");
+    is(count_of($said, qr/dropped partition/), $before, 'until the clock is accepted') or diag($said);
+    $node->stop;
+};
+
+done_testing();
