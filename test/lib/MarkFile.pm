@@ -15,7 +15,7 @@ our @EXPORT = qw(
 );
 
 our $epoch = 1702385533000;
-my $template = 'L< L< Q< q< q< l< l< l< L< q< q< l< l< Q< Q< L< l< q< l< Z48 L<';
+my $template = 'L L Q q q l l l L q q l l Q Q L l q l Z48 L';
 my @fields = qw(magic version generation end custom_epoch node_id node_id_bits derived timeline
   since_id previous_epoch previous_bits unused system_identifier inode
   window postmaster started_at source address checksum);
@@ -68,7 +68,7 @@ sub mark_slots
         my %record;
         @record{@fields} = unpack $template, $slot if $slot ne '';
         my $size = ($record{version} // 0) == 1 ? 92 : 156;
-        $slot ne '' && crc32c(substr $slot, 0, $size) == unpack('L<', substr $slot, $size, 4) ? \%record : undef
+        $slot ne '' && crc32c(substr $slot, 0, $size) == unpack('L', substr $slot, $size, 4) ? \%record : undef
     } 0, 4096;
 }
 
@@ -76,8 +76,8 @@ sub mark_slots
 sub slot_of_1_1
 {
     my ($slot) = @_;
-    my $bytes = substr($slot, 0, 4) . pack('L<', 1) . substr($slot, 8, 80) . "\0" x 4;
-    return $bytes . pack('L<', crc32c($bytes)) . "\0" x 4000;
+    my $bytes = substr($slot, 0, 4) . pack('L', 1) . substr($slot, 8, 80) . "\0" x 4;
+    return $bytes . pack('L', crc32c($bytes)) . "\0" x 4000;
 }
 
 # The record that counts, with the number of its slot; nothing if none is sound.
@@ -110,7 +110,7 @@ sub sealed_slot
     @record{@fields} = unpack $template, substr($slot, 0, 160);
     $record{$field} = $value;
     my $bytes = pack $template, @record{@fields};
-    return substr($bytes, 0, 156) . pack('L<', crc32c(substr $bytes, 0, 156)) . substr($slot, 160);
+    return substr($bytes, 0, 156) . pack('L', crc32c(substr $bytes, 0, 156)) . substr($slot, 160);
 }
 
 # Both slots of a file's content with a field changed.
