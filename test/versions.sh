@@ -60,7 +60,7 @@ clean_up() {
   for file in "$work"/*.worker; do [ ! -e "$file" ] || kill "$(cat "$file")" 2>/dev/null || :; done
   for file in "$work"/*.first; do [ ! -e "$file" ] || kill -KILL "$(cat "$file")" 2>/dev/null || :; done
   wait
-  rm -rf "$roots"/*.unfinished
+  for version in $versions; do rm -rf "$roots/$(root_of "$version").unfinished"; done
   if [ "$status" -eq 1 ]; then # from 128 on it is a signal
     for version in $versions; do
       [ "$(result "$version")" = FAILED ] || rm -rf "$work/roots/$(root_of "$version")"
@@ -145,21 +145,21 @@ emulate() {
 # make_root VERSION RELEASE: a minimal Debian. One that is older than its release
 # file says is good enough here, and no server is started by its package.
 make_root() {
-  root=$(root_of "$1")
-  unfinished=$roots/$root.unfinished
+  unfinished=$roots/$(root_of "$1").unfinished
   rm -rf "$unfinished"
-  script=
-  [ -e "/usr/share/debootstrap/scripts/$2" ] || script=/usr/share/debootstrap/scripts/sid
+  script=/usr/share/debootstrap/scripts/$2
+  [ -e "$script" ] || script=${script%/*}/sid
   from=$mirror
   components=main
   if [ "$2" = noble ]; then # without Ubuntu's keys here, TLS vouches for the packages
+    script=/usr/share/debootstrap/scripts/gutsy
     from=https://archive.ubuntu.com/ubuntu
     components=main,universe
   fi
   arch=$(emulated "$1")
   [ -z "$arch" ] || emulate "$arch" || return 1
   in_own_spaces "$1" debootstrap --variant=minbase --components="$components" ${arch:+--arch="$arch"} \
-    "$2" "$unfinished" "$from" $script </dev/null || return 1
+    "$2" "$unfinished" "$from" "$script" </dev/null || return 1
   case $2 in
   noble) echo "deb $from noble-updates main universe" >"$unfinished/etc/apt/sources.list.d/updates.list" ;;
   sid)
@@ -172,7 +172,7 @@ make_root() {
   echo force-unsafe-io >"$unfinished/etc/dpkg/dpkg.cfg.d/timeshard"
   printf '#!/bin/sh\nexit 101\n' >"$unfinished/usr/sbin/policy-rc.d"
   chmod 755 "$unfinished/usr/sbin/policy-rc.d"
-  mv "$unfinished" "$roots/$root"
+  mv "$unfinished" "${unfinished%.unfinished}"
 }
 
 # A line on the way that is worth showing.
@@ -209,7 +209,7 @@ run_version() {
     export EMULATED=1
   fi
   if [ ! -d "$root" ]; then
-    say "$version" "Making a root of Debian's $release"
+    say "$version" "Making a root of $(root_of "$version")"
     if ! make_root "$version" "$release" >"$log" 2>&1; then
       echo "skipped: no root could be made: $(grep -a '^E: ' "$log" | tail -n 1)" >"$work/$version.result"
       return 0

@@ -96,6 +96,7 @@ for my $case (
     [ 'all zeros', $unsound, sub { write_mark($node, $zeros x 2) } ],
     [ 'random bytes', $unsound, sub { write_mark($node, $random) } ],
     [ 'an end past 41 bits', $unsound, sub { write_mark($node, set_field($_[0], 'end', (1 << 41) + 1)) } ],
+    [ 'of the other byte order', $unsound, sub { write_mark($node, other_byte_order($_[0])) } ],
     [ 'unreadable', 'It could not be read: Permission denied\.', sub { chmod 0, $path } ],
     [ 'a directory in its place', 'It could not be read: Is a directory\.', sub { rename $path, "$path.old"; mkdir $path } ])
 {
