@@ -37,7 +37,7 @@ emulated() {
 
 root_of() { # the name of its root
   arch=$(emulated "$1")
-  echo "$(release_of "$1")${arch:+-$arch}"
+  echo "$(release_of "$1" || echo none)${arch:+-$arch}"
 }
 
 # Emulation is ten times slower or more, so clocks and time limits mean little there. These
@@ -161,7 +161,9 @@ make_root() {
   in_own_spaces "$1" debootstrap --variant=minbase --components="$components" ${arch:+--arch="$arch"} \
     "$2" "$unfinished" "$from" "$script" </dev/null || return 1
   case $2 in
-  noble) echo "deb $from noble-updates main universe" >"$unfinished/etc/apt/sources.list.d/updates.list" ;;
+  noble) # the root has Ubuntu's keys
+    printf 'deb http://archive.ubuntu.com/ubuntu %s main universe\n' noble noble-updates >"$unfinished/etc/apt/sources.list"
+    ;;
   sid)
     echo "deb $mirror experimental main" >"$unfinished/etc/apt/sources.list.d/experimental.list"
     printf 'Package: src:postgresql-19\nPin: release a=experimental\nPin-Priority: 990\n' \
@@ -292,7 +294,7 @@ for version in $versions; do
   skipped*) skipped=1 ;;
   esac
   seconds=$(cat "$work/$version.seconds" 2>/dev/null || echo 0)
-  printf '%-8s  %-14s  %-8s  %s\n' "$version" "$(root_of "$version" || echo none)" "$(((seconds + 30) / 60))" "$outcome"
+  printf '%-8s  %-14s  %-8s  %s\n' "$version" "$(root_of "$version")" "$(((seconds + 30) / 60))" "$outcome"
   [ ! -s "$work/$version.server" ] || printf '          %s\n' "$(cat "$work/$version.server")"
   [ ! -e "$work/logs/$version.log" ] || closing_lines "$work/logs/$version.log"
 done
