@@ -163,7 +163,7 @@ void LiftOwnPosition(std::int64_t offset)
 /// caller's exchange came after that one on the same word, so the number is seen. The
 /// second barrier keeps the order of the scans: whoever finds the number cleared finds the
 /// prepared entry, which was added under ProcArrayLock before. test/model/horizon.pml has
-/// both (SLOTS_BEFORE_OWN_ID, TABLE_BEFORE_SLOTS).
+/// both (SLOTS_BEFORE_OWN_ID, DUMMIES_BEFORE_LIVE).
 OldestPosition FindOldestPosition()
 {
     OldestPosition oldest;
