@@ -173,7 +173,7 @@ write_mark($node, $good);
 finish($writers, 'damaged, and restored');
 
 # Missing. The last checkpoint is the floor, and the rest of its second.
-for my $case ([ 'missing, clock right', '+0' ], [ 'missing, clock 3 s behind', '-3', 3 ], [ 'missing, clock 1 h behind', '-1h', 3600 ])
+for my $case ([ 'missing, clock right', '+0' ], [ 'missing, clock 15 s behind', '-15', 15 ], [ 'missing, clock 1 h behind', '-1h', 3600 ])
 {
     my ($name, $clock, $behind) = @$case;
     injected($name);
