@@ -36,8 +36,8 @@ VERSION_HERE := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(top)/tim
 
 # Servers load libraries into one name space: without this, a second copy of the
 # library in a session (another version, under another path) would run the code
-# of the first.
-SHLIB_LINK = -Wl,-Bsymbolic
+# of the first. macOS binds a library to itself anyway, and its linker knows no such option.
+SHLIB_LINK = $(if $(filter darwin,$(PORTNAME)),,-Wl,-Bsymbolic)
 
 # The manual, installed as it lies here: its pages link to each other, and hints name
 # them by their paths. (PGXS's DOCS would put all into one folder.)
@@ -165,8 +165,10 @@ install: install-registry
 uninstall: uninstall-registry
 clean: clean-registry
 $(REGISTRY_OBJS): override CPPFLAGS += -I$(libpq_srcdir)
+# On macOS what the server loads is a bundle, whose symbols are found when it is loaded.
+REGISTRY_LINK = $(if $(filter darwin,$(PORTNAME)),-bundle -undefined dynamic_lookup,-shared)
 $(REGISTRY): $(REGISTRY_OBJS)
-	$(CXX) $(CXXFLAGS) $^ $(LDFLAGS) $(LDFLAGS_SL) -shared $(SHLIB_LINK) $(libpq) -o $@
+	$(CXX) $(CXXFLAGS) $^ $(LDFLAGS) $(LDFLAGS_SL) $(REGISTRY_LINK) $(SHLIB_LINK) $(libpq) -o $@
 install-registry: $(REGISTRY) | installdirs
 	$(INSTALL_SHLIB) $< '$(DESTDIR)$(pkglibdir)/'
 uninstall-registry:

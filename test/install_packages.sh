@@ -56,26 +56,31 @@ need g++ has g++
 need postgresql-$major has_server
 need postgresql-server-dev-$major has_server_headers
 ! has_server_headers >/dev/null 2>&1 || need libpq-dev has_libpq
-! has_server_headers >/dev/null 2>&1 || need "$(basename "$(bitcode_compiler)")" has_bitcode_compiler
+! has_server_headers >/dev/null 2>&1 || [ -n "${EMULATED:-}" ] || need "$(basename "$(bitcode_compiler)")" has_bitcode_compiler
 if [ "$purpose" = demo ] || [ "$purpose" = test ]; then
   need libfaketime has_faketime
 fi
+# An emulated processor takes hours to install what the tests of clients need.
+[ -z "${EMULATED:-}" ] || [ "$purpose" != test ] || purpose=servers
 if [ "$purpose" = bench ] || [ "$purpose" = test ]; then
   need python3 has python3
   need libbenchmark-dev has_header benchmark/benchmark.h
 fi
-if [ "$purpose" = test ]; then
+if [ "$purpose" = test ] || [ "$purpose" = servers ]; then
   need libgtest-dev has_header gtest/gtest.h
-  need patch has patch
   need libipc-run-perl perl -MIPC::Run -e1
   need perl has prove
-  need strace has strace
-  need postgresql-$major-partman has_partman
-  need iproute2 has ip
   need util-linux has unshare
+  need binutils has nm
+  need libssl-dev has_header openssl/evp.h
+fi
+if [ "$purpose" = test ]; then
+  need patch has patch
+  need strace has strace
+  [ "$major" -ge 19 ] || need postgresql-$major-partman has_partman # 19 has none yet
+  need iproute2 has ip
   need clang has clang++
   need libclang-rt-dev has_libfuzzer
-  need binutils has nm
   need spin has spin
   need gcc has gcc
   need python3-yaml python3 -c 'import yaml'
@@ -83,7 +88,6 @@ if [ "$purpose" = test ]; then
   # FF1 in other languages, and AES for the core's.
   need python3-cryptography has_module cryptography
   need libbcprov-java [ -e /usr/share/java/bcprov.jar ]
-  need libssl-dev has_header openssl/evp.h
   # The clients and ORMs of doc/clients.md.
   for module in psycopg sqlalchemy alembic django; do
     need python3-$module has_module $module

@@ -4,7 +4,9 @@
 # installs what is missing, builds and runs. Shows the progress of each, and ends
 # with a table that says what has passed, what has not, and what was skipped why.
 #
-#   VERSIONS="17 18"       only these
+#   VERSIONS="17 18"       only these. On request also 16 (Ubuntu's), 19 (from Debian's
+#                          experimental), and a version on another processor, which is
+#                          emulated: "15/arm64", "15/s390x"
 #   STAGES="regress tap"   only these of `make test`
 #   TAP="test/t/clock_steps.pl"   only these TAP tests
 #   PARALLEL=N             so many versions at once; by processors and memory if not given
@@ -14,18 +16,35 @@
 # Exit: 0 all have passed, 1 one has failed, 2 none has failed but one was skipped.
 set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
-versions=$(printf '%s\n' ${VERSIONS:-15 17 18} | sort -u)
-stages=${STAGES:-unit fuzz model regress tap}
+versions=$(printf '%s\n' ${VERSIONS:-15 17 18} | tr / - | sort -u) # the names of files, too
 mirror=${MIRROR:-http://deb.debian.org/debian}
 
-release_of() { # the release of Debian that offers this version
-  case $1 in
+release_of() { # the release that offers this version
+  case ${1%-*} in
   15) echo bookworm ;;
+  16) echo noble ;; # Ubuntu's
   17) echo trixie ;;
   18) echo forky ;;
+  19) echo sid ;; # and experimental
   *) return 1 ;;
   esac
 }
+
+# Debian's name of the processor to emulate, or nothing.
+emulated() {
+  case $1 in *-*) echo "${1#*-}" ;; esac
+}
+
+root_of() { # the name of its root
+  arch=$(emulated "$1")
+  echo "$(release_of "$1" || echo none)${arch:+-$arch}"
+}
+
+# Emulation is ten times slower or more, so clocks and time limits mean little there. These
+# tests depend on neither, but on bytes: of the mark, of keys, codes and addresses.
+tap_if_emulated='test/t/mark_damaged.pl test/t/mark_versions.pl test/t/seal_key_file.pl
+  test/t/settings_bad_values.pl test/t/library_load_modes.pl
+  test/t/keys_carried.pl test/t/generate_rights.pl'
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/timeshard-versions.XXXXXX")
 roots=${ROOTS:-$work/roots}
@@ -41,10 +60,10 @@ clean_up() {
   for file in "$work"/*.worker; do [ ! -e "$file" ] || kill "$(cat "$file")" 2>/dev/null || :; done
   for file in "$work"/*.first; do [ ! -e "$file" ] || kill -KILL "$(cat "$file")" 2>/dev/null || :; done
   wait
-  rm -rf "$roots"/*.unfinished
+  for version in $versions; do rm -rf "$roots/$(root_of "$version").unfinished"; done
   if [ "$status" -eq 1 ]; then # from 128 on it is a signal
     for version in $versions; do
-      [ "$(result "$version")" = FAILED ] || rm -rf "$work/roots/$(release_of "$version")"
+      [ "$(result "$version")" = FAILED ] || rm -rf "$work/roots/$(root_of "$version")"
     done
     echo "What the failed runs left is in $roots, their logs are in $work/logs" >&2
   else
@@ -111,19 +130,51 @@ obstacle() {
   fi
 }
 
+# emulate ARCHITECTURE: has Linux run its programs by qemu, in roots too (flag F). That lasts
+# until the machine restarts. An emulated root takes about ten minutes.
+emulate() {
+  processor=$1
+  [ "$1" != arm64 ] || processor=aarch64
+  command -v "qemu-$processor-static" >/dev/null ||
+    { apt-get update && apt-get install -y --no-install-recommends qemu-user-static; } || return 1
+  binfmt=/proc/sys/fs/binfmt_misc
+  [ -e "$binfmt/register" ] || mount -t binfmt_misc binfmt_misc "$binfmt" || return 1
+  [ -e "$binfmt/qemu-$processor" ] || cat "/usr/lib/binfmt.d/qemu-$processor.conf" >"$binfmt/register"
+}
+
 # make_root VERSION RELEASE: a minimal Debian. One that is older than its release
 # file says is good enough here, and no server is started by its package.
 make_root() {
-  unfinished=$roots/$2.unfinished
+  unfinished=$roots/$(root_of "$1").unfinished
   rm -rf "$unfinished"
-  script=
-  [ -e "/usr/share/debootstrap/scripts/$2" ] || script=/usr/share/debootstrap/scripts/sid
-  in_own_spaces "$1" debootstrap --variant=minbase "$2" "$unfinished" "$mirror" $script </dev/null || return 1
+  script=/usr/share/debootstrap/scripts/$2
+  [ -e "$script" ] || script=${script%/*}/sid
+  from=$mirror
+  components=main
+  if [ "$2" = noble ]; then # without Ubuntu's keys here, TLS vouches for the packages
+    script=/usr/share/debootstrap/scripts/gutsy
+    from=https://archive.ubuntu.com/ubuntu
+    components=main,universe
+  fi
+  arch=$(emulated "$1")
+  [ -z "$arch" ] || emulate "$arch" || return 1
+  in_own_spaces "$1" debootstrap --variant=minbase --components="$components" ${arch:+--arch="$arch"} \
+    "$2" "$unfinished" "$from" "$script" </dev/null || return 1
+  case $2 in
+  noble) # the root has Ubuntu's keys
+    printf 'deb http://archive.ubuntu.com/ubuntu %s main universe\n' noble noble-updates >"$unfinished/etc/apt/sources.list"
+    ;;
+  sid)
+    echo "deb $mirror experimental main" >"$unfinished/etc/apt/sources.list.d/experimental.list"
+    printf 'Package: src:postgresql-19\nPin: release a=experimental\nPin-Priority: 990\n' \
+      >"$unfinished/etc/apt/preferences.d/timeshard"
+    ;;
+  esac
   echo 'Acquire::Check-Valid-Until "false";' >"$unfinished/etc/apt/apt.conf.d/99timeshard"
   echo force-unsafe-io >"$unfinished/etc/dpkg/dpkg.cfg.d/timeshard"
   printf '#!/bin/sh\nexit 101\n' >"$unfinished/usr/sbin/policy-rc.d"
   chmod 755 "$unfinished/usr/sbin/policy-rc.d"
-  mv "$unfinished" "$roots/$2"
+  mv "$unfinished" "${unfinished%.unfinished}"
 }
 
 # A line on the way that is worth showing.
@@ -152,24 +203,31 @@ run_version() {
   release=$2
   log=$work/logs/$version.log
   : >"$log"
-  if [ ! -d "$roots/$release" ]; then
-    say "$version" "Making a root of Debian's $release"
+  root=$roots/$(root_of "$version")
+  stages=${STAGES:-unit fuzz model regress tap}
+  if [ -n "$(emulated "$version")" ]; then
+    stages=${STAGES:-unit regress tap}
+    TAP=${TAP:-$tap_if_emulated}
+    export EMULATED=1
+  fi
+  if [ ! -d "$root" ]; then
+    say "$version" "Making a root of $(root_of "$version")"
     if ! make_root "$version" "$release" >"$log" 2>&1; then
       echo "skipped: no root could be made: $(grep -a '^E: ' "$log" | tail -n 1)" >"$work/$version.result"
       return 0
     fi
   fi
-  root=$roots/$release
   copy_sources "$root"
   [ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
-  if ! in_root "$version" "$root" sh -c 'apt-get update && apt-get install -y --no-install-recommends make' >>"$log" 2>&1; then
+  if ! in_root "$version" "$root" sh -c 'apt-get update && apt-get install -y --no-install-recommends make "$@"' \
+    sh "postgresql-${version%-*}" "postgresql-server-dev-${version%-*}" >>"$log" 2>&1; then
     echo "skipped: Debian's packages are out of reach: $(grep -a '^E: ' "$log" | tail -n 1)" >"$work/$version.result"
     return 0
   fi
   say "$version" "make test, in $root"
   began=$(date +%s)
   {
-    in_root "$version" "$root" env JOBS="$suite_jobs" TAP="${TAP:-}" make -C /timeshard test STAGES="$stages" 2>&1 </dev/null &&
+    in_root "$version" "$root" env JOBS="$suite_jobs" TAP="${TAP:-}" EMULATED="${EMULATED:-}" make -C /timeshard test STAGES="$stages" 2>&1 </dev/null &&
       echo passed >"$work/$version.status" || :
   } | follow "$version" "$log"
   echo $(($(date +%s) - began)) >"$work/$version.seconds"
@@ -177,7 +235,7 @@ run_version() {
   major=$(sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p' "$work/$version.server")
   if [ ! -e "$work/$version.status" ]; then
     echo FAILED >"$work/$version.result"
-  elif [ "$major" != "$version" ]; then
+  elif [ "$major" != "${version%-*}" ]; then
     echo "FAILED: $release offers PostgreSQL $major" >"$work/$version.result"
   else
     echo passed >"$work/$version.result"
@@ -226,7 +284,7 @@ closing_lines() {
     sed 's/^/          /'
 }
 echo
-printf '%-8s  %-9s  %-8s  %s\n' version Debian minutes result
+printf '%-8s  %-14s  %-8s  %s\n' version Debian minutes result
 failed=0
 skipped=0
 for version in $versions; do
@@ -236,7 +294,7 @@ for version in $versions; do
   skipped*) skipped=1 ;;
   esac
   seconds=$(cat "$work/$version.seconds" 2>/dev/null || echo 0)
-  printf '%-8s  %-9s  %-8s  %s\n' "$version" "$(release_of "$version" || echo none)" "$(((seconds + 30) / 60))" "$outcome"
+  printf '%-8s  %-14s  %-8s  %s\n' "$version" "$(root_of "$version")" "$(((seconds + 30) / 60))" "$outcome"
   [ ! -s "$work/$version.server" ] || printf '          %s\n' "$(cat "$work/$version.server")"
   [ ! -e "$work/logs/$version.log" ] || closing_lines "$work/logs/$version.log"
 done

@@ -20,8 +20,10 @@ struct ClockReading
 /// tests can put a clock of their own in its place.
 ///
 /// The vDSO answers clock_gettime without a system call and orders its reading
-/// after earlier loads (rdtsc_ordered in Linux). The generator relies on that: it
-/// judges a word ahead of the clock by a reading that comes after the word's load.
+/// after earlier loads (in Linux by rdtsc_ordered on x86, by an ISB behind the load of
+/// its sequence counter on ARM). The generator relies on that: it judges a word ahead of
+/// the clock by a reading that comes after the word's load. Where a system reads too
+/// early, a call waits a few ns or counts a clock wait for nothing; no ID repeats.
 struct SystemClock
 {
     static ClockReading Now()
@@ -49,11 +51,18 @@ inline std::int64_t MonotonicNanoseconds()
 }
 
 /// Milliseconds on a clock that no one sets and that goes on while the machine is
-/// suspended, to tell a step of the wall clock from time that has passed.
+/// suspended, to tell a step of the wall clock from time that has passed. On macOS the
+/// monotonic clock does so. On a system where no clock does, time in suspension counts as
+/// a step.
 inline std::int64_t BootMilliseconds()
 {
+#ifdef CLOCK_BOOTTIME
+    constexpr clockid_t kClock = CLOCK_BOOTTIME;
+#else
+    constexpr clockid_t kClock = CLOCK_MONOTONIC;
+#endif
     std::timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
+    clock_gettime(kClock, &now);
     return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
 }
 

@@ -18,6 +18,10 @@
 /// only, and a caller that starts after another has returned loads a word at
 /// least as large as the other's ID.
 ///
+/// Every load and exchange here, and of the limit and the node field, is sequentially
+/// consistent, as std::atomic's are by default: on any processor they take effect in one
+/// order, which test/model/generator.pml and switch.pml search.
+///
 /// The word is lost with the server's memory. The reservation (window.hpp) keeps
 /// later runs from repeating an ID: an ID's millisecond is always below the
 /// limit, the limit is durable before it is raised, and the next run starts

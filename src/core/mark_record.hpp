@@ -25,7 +25,7 @@ namespace timeshard {
 inline constexpr std::size_t kMarkSlotSize = 4096;
 inline constexpr std::size_t kMarkSize = 2 * kMarkSlotSize;
 
-inline constexpr std::uint32_t kMarkMagic = 0x4d4b5354; // "TSKM" in the file
+inline constexpr std::uint32_t kMarkMagic = 0x4d4b5354; // "TSKM" in a little-endian file
 
 /// 1: by 1.0.0 and 1.1.0, up to `unused`, with the checksum after it.
 /// 2: the run that wrote it.

@@ -20,6 +20,8 @@
 ///     a writer     publish its position     take an ID
 ///     the reader   take an ID               scan the positions
 ///
+/// test/model/horizon.pml searches every order of these steps.
+///
 /// A position is one 64-bit word:
 ///
 ///     63                            23 22              0
@@ -81,7 +83,10 @@ inline bool PublishPosition(Atomic &slot, State &&state, std::uint64_t tag, Keep
 /// Lifts the position in `slot` to `offset`, that of the transaction's first ID:
 /// the state may not have moved for hours before it. Only the publisher may do so,
 /// and only while no other process can take IDs for the transaction, since those may
-/// be lower. A release is enough: the old position is merely a lower bound.
+/// be lower. A release is enough. It cannot come before the exchange that took the ID, and
+/// a reader that sees it late finds the old position, which is merely a lower bound. The
+/// next exchange on this slot cannot come before it, being on the same word. The model
+/// is test/model/horizon.pml (RAISED_PAST_THE_FIRST and its neighbours break this).
 template <typename Atomic>
 inline void LiftPosition(Atomic &slot, std::int64_t offset, std::uint64_t tag)
 {

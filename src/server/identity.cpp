@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string_view>
+#include <sys/socket.h>
 
 #include "postgres.hpp"
 #include "settings.hpp"

@@ -24,7 +24,13 @@ struct Prepared
     LocalTransactionId number;
 };
 
-/// Reads the transaction ID first: PREPARE TRANSACTION fills it in last.
+/// Reads the transaction ID first: PREPARE TRANSACTION fills it in last. It has no write
+/// barrier there, so on a processor that reorders stores an entry of another session may
+/// show the new ID with the old owner. Without the lock that is harmless: at worst
+/// KeepIfPrepared() copies a position too many, which only holds the horizon back. It
+/// never misses its own owner's transaction: that one was prepared by this process, or by
+/// one that ended before this one started. With the lock the entry is whole, because
+/// PostgreSQL adds it to the running transactions under that lock.
 Prepared ReadPrepared(int index)
 {
     const volatile PGPROC &entry = PreparedXactProcs[index];
@@ -151,6 +157,13 @@ void LiftOwnPosition(std::int64_t offset)
 
 /// Scans sessions before prepared transactions: PostgreSQL fills in the entry of a
 /// prepared transaction before it takes the transaction from the session.
+///
+/// The session's number is no atomic. The first barrier keeps its load behind the caller's
+/// own ID. A transaction with a smaller ID set its number before it took that ID, and the
+/// caller's exchange came after that one on the same word, so the number is seen. The
+/// second barrier keeps the order of the scans: whoever finds the number cleared finds the
+/// prepared entry, which was added under ProcArrayLock before. test/model/horizon.pml has
+/// both (SLOTS_BEFORE_OWN_ID, DUMMIES_BEFORE_LIVE).
 OldestPosition FindOldestPosition()
 {
     OldestPosition oldest;

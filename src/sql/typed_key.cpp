@@ -30,8 +30,7 @@ KeptPrefix *ReadPrefix(const FmgrInfo &function)
     bool no_names;
     const Datum names = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proargnames, &no_names);
     char **name = nullptr;
-    if (no_names || get_func_input_arg_names(names, PointerGetDatum(nullptr), &name) < 1 ||
-        name[0] == nullptr)
+    if (no_names || get_func_input_arg_names(names, Datum{0}, &name) < 1 || name[0] == nullptr)
         elog(ERROR, "function %u has no argument name, which is the prefix", function.fn_oid);
     ReleaseSysCache(tuple);
 

@@ -11,11 +11,12 @@ use POSIX qw(strftime);
 
 our @EXPORT = qw(
   mark_path mark_bytes write_mark mark_slots mark_of await_mark sealed_slot
-  set_field slot_of_1_1 time_text offset_of
+  set_field slot_of_1_1 other_byte_order time_text offset_of
 );
 
 our $epoch = 1702385533000;
-my $template = 'L< L< Q< q< q< l< l< l< L< q< q< l< l< Q< Q< L< l< q< l< Z48 L<';
+my $template = # in the machine's byte order
+  'L L Q q q l l l L q q l l Q Q L l q l Z48 L';
 my @fields = qw(magic version generation end custom_epoch node_id node_id_bits derived timeline
   since_id previous_epoch previous_bits unused system_identifier inode
   window postmaster started_at source address checksum);
@@ -68,7 +69,7 @@ sub mark_slots
         my %record;
         @record{@fields} = unpack $template, $slot if $slot ne '';
         my $size = ($record{version} // 0) == 1 ? 92 : 156;
-        $slot ne '' && crc32c(substr $slot, 0, $size) == unpack('L<', substr $slot, $size, 4) ? \%record : undef
+        $slot ne '' && crc32c(substr $slot, 0, $size) == unpack('L', substr $slot, $size, 4) ? \%record : undef
     } 0, 4096;
 }
 
@@ -76,8 +77,22 @@ sub mark_slots
 sub slot_of_1_1
 {
     my ($slot) = @_;
-    my $bytes = substr($slot, 0, 4) . pack('L<', 1) . substr($slot, 8, 80) . "\0" x 4;
-    return $bytes . pack('L<', crc32c($bytes)) . "\0" x 4000;
+    my $bytes = substr($slot, 0, 4) . pack('L', 1) . substr($slot, 8, 80) . "\0" x 4;
+    return $bytes . pack('L', crc32c($bytes)) . "\0" x 4000;
+}
+
+# The file as a server of the other byte order writes it.
+sub other_byte_order
+{
+    my ($bytes) = @_;
+    my $order = pack('L', 1) eq pack('V', 1) ? '>' : '<';
+    my $other = $template =~ s/([LlQq])/$1$order/gr;
+    for my $at (0, 4096)
+    {
+        my $record = substr(pack($other, unpack $template, substr $bytes, $at, 160), 0, 156);
+        substr($bytes, $at, 160) = $record . pack("L$order", crc32c($record));
+    }
+    return $bytes;
 }
 
 # The record that counts, with the number of its slot; nothing if none is sound.
@@ -110,7 +125,7 @@ sub sealed_slot
     @record{@fields} = unpack $template, substr($slot, 0, 160);
     $record{$field} = $value;
     my $bytes = pack $template, @record{@fields};
-    return substr($bytes, 0, 156) . pack('L<', crc32c(substr $bytes, 0, 156)) . substr($slot, 160);
+    return substr($bytes, 0, 156) . pack('L', crc32c(substr $bytes, 0, 156)) . substr($slot, 160);
 }
 
 # Both slots of a file's content with a field changed.

@@ -127,6 +127,7 @@ SELECT t.typname, obj_description(t.oid, 'pg_type'), a.attname, format_type(a.at
 FROM pg_type AS t
 JOIN pg_depend AS d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
 JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'timeshard'
+JOIN pg_class AS c ON c.oid = t.typrelid AND c.relkind = 'c' -- in 19 the row types of tables are members, too
 JOIN pg_attribute AS a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY t.typname COLLATE "C", a.attnum
 SQL

@@ -96,6 +96,7 @@ for my $case (
     [ 'all zeros', $unsound, sub { write_mark($node, $zeros x 2) } ],
     [ 'random bytes', $unsound, sub { write_mark($node, $random) } ],
     [ 'an end past 41 bits', $unsound, sub { write_mark($node, set_field($_[0], 'end', (1 << 41) + 1)) } ],
+    [ 'of the other byte order', $unsound, sub { write_mark($node, other_byte_order($_[0])) } ],
     [ 'unreadable', 'It could not be read: Permission denied\.', sub { chmod 0, $path } ],
     [ 'a directory in its place', 'It could not be read: Is a directory\.', sub { rename $path, "$path.old"; mkdir $path } ])
 {
@@ -172,7 +173,7 @@ write_mark($node, $good);
 finish($writers, 'damaged, and restored');
 
 # Missing. The last checkpoint is the floor, and the rest of its second.
-for my $case ([ 'missing, clock right', '+0' ], [ 'missing, clock 3 s behind', '-3', 3 ], [ 'missing, clock 1 h behind', '-1h', 3600 ])
+for my $case ([ 'missing, clock right', '+0' ], [ 'missing, clock 15 s behind', '-15', 15 ], [ 'missing, clock 1 h behind', '-1h', 3600 ])
 {
     my ($name, $clock, $behind) = @$case;
     injected($name);

@@ -176,6 +176,7 @@ TEST(Horizon, NothingBelowAnAnswerIsOpen)
     std::atomic<std::uint64_t> state{Word(1, 0)};
     std::atomic<std::uint64_t> greatest{0};
     std::atomic<int> at_work{kWriters};
+    std::atomic<int> without_answer{kReaders};
     std::atomic<std::int64_t> now{2};
 
     const auto take = [&] {
@@ -192,6 +193,8 @@ TEST(Horizon, NothingBelowAnAnswerIsOpen)
         }
     };
     const auto write = [&](Writer &self) {
+        while (without_answer.load() > 0) // or a busy machine has the readers start too late
+            std::this_thread::yield();
         for (std::uint32_t number = 1; number <= kTransactions; number++) {
             self.number.store(number);
             const bool raise = PublishPosition(self.slot, state, TagFor(number), KeepNothing);
@@ -208,6 +211,7 @@ TEST(Horizon, NothingBelowAnAnswerIsOpen)
     };
     const auto ask = [&] {
         std::uint64_t before = 0;
+        bool first = true;
         while (at_work.load() > 0) {
             const std::uint64_t own = take();
             std::int64_t oldest = kMaxOffset + 1;
@@ -224,6 +228,9 @@ TEST(Horizon, NothingBelowAnAnswerIsOpen)
                 const std::uint64_t open = writer.oldest.load();
                 EXPECT_TRUE(open == 0 || open >= answer) << "an ID below the answer is open";
             }
+            if (first)
+                without_answer.fetch_sub(1);
+            first = false;
         }
         EXPECT_GT(before, 0u);
     };
