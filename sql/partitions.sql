@@ -125,6 +125,7 @@ CALL timeshard_maintain_partitions('visits', '1 day', keep => '59 minutes');
 CALL timeshard_maintain_partitions('visits', '1 day', keep => '-1 day');
 CALL timeshard_maintain_partitions('visits', '1 day', lock_timeout => '0');
 CALL timeshard_maintain_partitions('visits', '1 day', lock_timeout => NULL);
+SELECT * FROM timeshard_partition_plan('visits', '1 day', at => '-infinity');
 \set VERBOSITY terse
 SELECT * FROM timeshard_partition_plan('visits', '1 month', at => (SELECT exhausted_at - interval '40 days' FROM timeshard_config()));
 \set VERBOSITY default

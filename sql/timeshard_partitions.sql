@@ -98,6 +98,9 @@ BEGIN
     IF partitioned IS NULL OR width IS NULL OR ahead IS NULL OR at IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
             MESSAGE = 'partitioned, width, ahead and at must not be null';
+    ELSIF NOT isfinite(at) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('at must not be %s', at);
     ELSIF NOT (months > 0 AND hours = 0 OR months = 0 AND hours > 0 AND hours = trunc(hours)) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'width must be a number of whole months or of whole hours',
