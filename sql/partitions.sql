@@ -42,6 +42,16 @@ SELECT action, partition FROM timeshard_partition_plan('visits', '1 month', ahea
 SELECT action, partition FROM timeshard_partition_plan('visits', '1 month', ahead => 1, keep => '31 days', at => '2027-01-01 00:00:00+00');
 SELECT count(*) FROM timeshard_partition_plan('visits', '1 month', ahead => 1, at => '2027-01-15');
 
+-- By another epoch, IDs tell other times than the names of their partitions. Nothing is dropped by it
+CREATE TABLE visits_2025_06 PARTITION OF visits FOR VALUES FROM (timeshard_lower_bound('2023-12-15')) TO (timeshard_lower_bound('2024-01-15'));
+SELECT action, partition FROM timeshard_partition_plan('visits', '1 month', ahead => 1, keep => '31 days', at => '2027-01-01 00:00:00+00');
+SELECT count(*) FROM timeshard_partition_plan('visits', '1 month', ahead => 1, at => '2027-01-15');
+DROP TABLE visits_2025_06;
+-- Whatever a backslash means in the session
+SET standard_conforming_strings = off;
+SELECT count(*) FROM timeshard_partitions('visits');
+RESET standard_conforming_strings;
+
 -- Another width, and partitions by other hands: what is missing is made around them
 CREATE TABLE other PARTITION OF visits
     FOR VALUES FROM (timeshard_lower_bound('2027-02-05 12:00+00')) TO (timeshard_lower_bound('2027-02-06 00:00:00.5+00'));
@@ -166,7 +176,7 @@ CALL timeshard_maintain_partitions('visits', '1 day', ahead => 4);
 SELECT count(*) >= 3 AS made, (SELECT count(*) FROM visits_default) AS kept FROM listed;
 DROP TABLE :taken, visits;
 
--- The table's owner has the partitions, whoever of that role calls; others are refused
+-- For the table's owner. What belongs to the table can run as the session's role, so that of another is refused.
 CREATE ROLE timeshard_keeper;
 CREATE ROLE timeshard_cron IN ROLE timeshard_keeper;
 CREATE ROLE timeshard_reader;
@@ -175,12 +185,21 @@ CREATE TABLE kept.visits (id bigint PRIMARY KEY DEFAULT timeshard_next_id(), pag
 ALTER TABLE kept.visits OWNER TO timeshard_keeper;
 GRANT USAGE ON SCHEMA kept TO timeshard_reader;
 GRANT ALL ON kept.visits TO timeshard_reader;
-SET ROLE timeshard_reader;
+SET SESSION AUTHORIZATION timeshard_reader;
 CALL timeshard_maintain_partitions('kept.visits', '1 day');
-SET ROLE timeshard_cron;
+SET SESSION AUTHORIZATION timeshard_cron;
+CALL timeshard_maintain_partitions('kept.visits', '1 day');
+RESET SESSION AUTHORIZATION;
+\set VERBOSITY sqlstate
+CALL timeshard_maintain_partitions('kept.visits', '1 day');
+SET ROLE timeshard_keeper;
 CALL timeshard_maintain_partitions('kept.visits', '1 day');
 RESET ROLE;
+\set VERBOSITY default
+SELECT count(*) AS made FROM timeshard_partitions('kept.visits');
+SET SESSION AUTHORIZATION timeshard_keeper;
 CALL timeshard_maintain_partitions('kept.visits', '1 day', ahead => 5);
+RESET SESSION AUTHORIZATION;
 SELECT count(*) >= 6 AS made, string_agg(DISTINCT relowner::regrole::text, ' ') AS owner
 FROM timeshard_partitions('kept.visits') JOIN pg_class ON oid = partition;
 -- Nothing of the call is left in the session

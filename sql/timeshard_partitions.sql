@@ -13,6 +13,7 @@ CREATE FUNCTION timeshard_partitions(
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 AS $body$
 DECLARE
     parent record;
@@ -94,6 +95,7 @@ DECLARE
     parent record;
     gap record;
     name text;
+    other record;
 BEGIN
     IF partitioned IS NULL OR width IS NULL OR ahead IS NULL OR at IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
@@ -169,6 +171,24 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 
+    -- Names tell the time of partitions made here. Where their IDs tell another time, the epoch is not what it was.
+    EXECUTE format('
+        SELECT p.partition, t.first_at
+        FROM %1$s.timeshard_partitions($1) AS p
+        JOIN pg_class AS c ON c.oid = p.partition
+        CROSS JOIN LATERAL (SELECT substr(c.relname, length($2) + 2) AS suffix, %1$s.timeshard_time(greatest(p.first_id, 0)) AS first_at) AS t
+        WHERE p.first_id IS NOT NULL AND starts_with(c.relname, $2 || ''_'') AND t.suffix ~ ''^[0-9]{4}(_[0-9]{2}){0,5}$''
+        AND t.suffix COLLATE "C" NOT BETWEEN left(to_char(t.first_at - interval ''1 day'', $3), length(t.suffix))
+            AND left(to_char(t.first_at + interval ''1 day'', $3), length(t.suffix))
+        LIMIT 1', ours)
+        INTO other USING partitioned, parent.relname, 'YYYY_MM_DD_HH24_MI_SS';
+    IF keep IS NOT NULL AND other.partition IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('partition %s is not of the time in its name', other.partition),
+            DETAIL = format('By this server''s epoch its first ID is of %s.', other.first_at),
+            HINT = 'Set timeshard.custom_epoch to what it was when the partition was made. If it is the same, rename the partition.';
+    END IF;
+
     action := 'drop';
     FOR partition, since, until IN EXECUTE format('
         SELECT p.partition, %1$s.timeshard_time(CASE WHEN p.first_id >= 0 THEN p.first_id END),
@@ -203,9 +223,10 @@ DECLARE
     step record;
     tried pg_catalog.text[] := '{}';
     cause pg_catalog.text;
+    advice pg_catalog.text;
     failures pg_catalog.text;
     state pg_catalog.text;
-    hint pg_catalog.text := 'The others are made and dropped. Call it again when the cause is gone.';
+    hint pg_catalog.text := 'Call it again when the cause is gone.';
 BEGIN
     -- Where no procedure can commit, as in a transaction block, it fails here.
     COMMIT;
@@ -229,22 +250,30 @@ BEGIN
         ELSIF NOT pg_has_role(parent.owner, 'MEMBER') THEN
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
                 MESSAGE = format('must be owner of table %s', parent.relname);
+        ELSIF NOT pg_has_role(parent.owner, session_user, 'MEMBER') THEN
+            -- What belongs to the table, such as the function of a CHECK, can run as the session's role.
+            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                MESSAGE = format('role "%s" must not maintain partitions of table "%s" of role "%s"', session_user, parent.relname, parent.owner),
+                DETAIL = 'Code of the table''s owner would run with your rights.',
+                HINT = format('Connect as role "%s".', parent.owner);
         END IF;
         -- Partitions belong to the table's owner, whoever calls.
         PERFORM set_config('role', parent.owner, true);
         BEGIN
-            EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE NOWAIT', partitioned);
+            EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', partitioned);
         EXCEPTION WHEN lock_not_available THEN
-            RAISE NOTICE USING MESSAGE = format('nothing was made or dropped, because another session maintains table "%s"', parent.relname);
-            RETURN;
+            RAISE WARNING USING ERRCODE = SQLSTATE,
+                MESSAGE = format('could not maintain partitions of table "%s" now', parent.relname),
+                DETAIL = 'Another session maintains, analyzes or changes it.', HINT = 'The next call tries again.';
+            EXIT;
         END;
 
         -- Asked anew each time: others may have changed something between two transactions.
         SELECT extnamespace::regnamespace INTO ours FROM pg_extension WHERE extname = 'timeshard';
-        EXECUTE format('SELECT * FROM %s.timeshard_partition_plan($1, $2, $3, $4, $5) WHERE partition <> ALL ($6) LIMIT 1', ours)
+        EXECUTE format('SELECT * FROM %s.timeshard_partition_plan($1, $2, $3, $4, $5) WHERE command <> ALL ($6) LIMIT 1', ours)
             INTO step USING partitioned, width, ahead, keep, at, tried;
         EXIT WHEN step.partition IS NULL;
-        tried := tried || step.partition;
+        tried := tried || step.command;
         IF step.action = 'drop' THEN
             -- Go by no clock by which this server would make no ID, such as one that jumped ahead.
             EXECUTE format('SELECT %s.timeshard_next_id()', ours);
@@ -254,14 +283,15 @@ BEGIN
             RAISE NOTICE USING MESSAGE = format('%s partition %s, %s to %s UTC',
                 CASE step.action WHEN 'make' THEN 'made' ELSE 'dropped' END, step.partition,
                 coalesce(to_char(step.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'the beginning'),
-                to_char(step.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'));
+                coalesce(to_char(step.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'the epoch'));
         EXCEPTION
             WHEN lock_not_available OR deadlock_detected THEN
                 RAISE WARNING USING ERRCODE = SQLSTATE,
                     MESSAGE = format('could not %s partition %s now', step.action, step.partition),
                     DETAIL = SQLERRM, HINT = 'The next call tries again.';
+                EXIT; -- the others would hold up other sessions for as long, each
             WHEN OTHERS THEN
-                GET STACKED DIAGNOSTICS cause = PG_EXCEPTION_DETAIL;
+                GET STACKED DIAGNOSTICS cause = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
                 IF step.action = 'make' AND SQLSTATE = '23514' THEN
                     cause := format('Find the rows: SELECT * FROM %s WHERE timeshard_between(%I::bigint, %L, %L)',
                         parent.rest, parent.key, step.since, step.until);
@@ -269,7 +299,7 @@ BEGIN
                 END IF;
                 state := coalesce(state, SQLSTATE);
                 failures := concat_ws(E'\n', failures, format('Could not %s partition %s: %s', step.action, step.partition, SQLERRM),
-                    nullif(cause, ''));
+                    nullif(cause, ''), nullif(advice, ''));
         END;
         COMMIT;
     END LOOP;
@@ -281,8 +311,8 @@ END
 $body$;
 COMMENT ON PROCEDURE timeshard_maintain_partitions(regclass, interval, integer, interval, interval) IS
 'makes the next partitions of a table that is partitioned by range of an ID, and drops those that ended longer ago than keep (null: none);
-for a scheduler, which calls it as the table''s owner or a member of that role;
+for a scheduler, which connects as the table''s owner;
 width is whole months or whole hours, in UTC;
 ahead, 1 to 1000, is how many partitions there are after the present one;
 each is made or dropped in a transaction of its own, waits for a lock for lock_timeout at most, and is then left to the next call with a warning;
-returns at once if another session does the same';
+stops with a warning where it waited in vain, and refuses a table whose owner could gain the caller''s rights';

@@ -1,11 +1,12 @@
 #!/bin/sh
 # The shared libraries need libc alone, and libpq that of the registry's worker: no C++
 # runtime, and no symbol of one that would only be found missing when the server loads it.
+# (On some processors the dynamic linker is named as well.)
 #
 #   usage: check_library.sh FOLDER     where the libraries are installed
 set -eu
 check() { # check LIBRARY WHAT-IT-NEEDS
-  needed=$(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | tr '\n' ' ')
+  needed=$(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -v '^ld-linux' | sort | tr '\n' ' ')
   if [ "$needed" != "$2 " ]; then
     echo "$1 needs $needed, not $2" >&2
     exit 1
