@@ -85,6 +85,7 @@ $standby{'failing preloaded'} = new_standby($primary, 'failing', backup => 'base
         await_replay($primary, $node);
         is(last_replayed($node), undef, "$name: nothing is replayed again");
         promote_to($node);
+        eventually(sub { $node->safe_psql('postgres', 'SELECT timeline_id FROM pg_control_checkpoint()') > 1 }) or die 'no checkpoint';
         clock_at($node, $second - 4);
         if ($mode eq 'lazy')
         {
