@@ -202,6 +202,11 @@ CALL timeshard_maintain_partitions('kept.visits', '1 day', ahead => 5);
 RESET SESSION AUTHORIZATION;
 SELECT count(*) >= 6 AS made, string_agg(DISTINCT relowner::regrole::text, ' ') AS owner
 FROM timeshard_partitions('kept.visits') JOIN pg_class ON oid = partition;
+-- A superuser's own table gives no rights away
+CREATE ROLE timeshard_boss SUPERUSER;
+ALTER TABLE kept.visits OWNER TO timeshard_boss;
+CALL timeshard_maintain_partitions('kept.visits', '1 day', ahead => 7);
+SELECT string_agg(DISTINCT relowner::regrole::text, ' ') AS owners FROM timeshard_partitions('kept.visits') JOIN pg_class ON oid = partition;
 -- Nothing of the call is left in the session
 SELECT current_user = session_user AS reset, current_setting('search_path'), current_setting('lock_timeout'), current_setting('timezone');
 DROP TABLE kept.visits;
@@ -217,7 +222,7 @@ CALL timeshard_maintain_partitions('visits', '1 day');
 RESET search_path;
 SELECT count(*) >= 4 AS made FROM timeshard_partitions('kept.visits');
 DROP SCHEMA kept CASCADE;
-DROP ROLE timeshard_cron, timeshard_keeper, timeshard_reader;
+DROP ROLE timeshard_boss, timeshard_cron, timeshard_keeper, timeshard_reader;
 DROP TABLE plain, by_list, by_hash, by_two, by_expression, by_date, by_text, a_name_that_is_55_bytes_long_for_all_that_follows_in_it;
 DROP VIEW listed;
 DROP FUNCTION run_plan;
