@@ -238,8 +238,9 @@ BEGIN
                 DETAIL = format('It is %s.', coalesce('"' || lock_timeout || '"', 'null'));
         END IF;
         PERFORM set_config('lock_timeout', floor(1000 * extract(epoch FROM lock_timeout))::text, true);
-        SELECT c.relname, pg_get_userbyid(c.relowner) AS owner, d.oid::regclass AS rest, a.attname AS key INTO parent
+        SELECT c.relname, r.rolname AS owner, r.rolsuper AS superusers, d.oid::regclass AS rest, a.attname AS key INTO parent
         FROM pg_class AS c
+        JOIN pg_roles AS r ON r.oid = c.relowner
         LEFT JOIN pg_partitioned_table AS p ON p.partrelid = c.oid
         LEFT JOIN pg_class AS d ON d.oid = p.partdefid
         LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0]
@@ -250,7 +251,7 @@ BEGIN
         ELSIF NOT pg_has_role(parent.owner, 'MEMBER') THEN
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
                 MESSAGE = format('must be owner of table %s', parent.relname);
-        ELSIF NOT pg_has_role(parent.owner, session_user, 'MEMBER') THEN
+        ELSIF parent.owner <> session_user AND NOT parent.superusers THEN
             -- What belongs to the table, such as the function of a CHECK, can run as the session's role.
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
                 MESSAGE = format('role "%s" must not maintain partitions of table "%s" of role "%s"', session_user, parent.relname, parent.owner),
