@@ -171,6 +171,10 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 
+    IF keep IS NULL THEN
+        RETURN;
+    END IF;
+
     -- Names tell the time of partitions made here. Where their IDs tell another time, the epoch is not what it was.
     EXECUTE format('
         SELECT p.partition, t.first_at
@@ -182,7 +186,7 @@ BEGIN
             AND left(to_char(t.first_at + interval ''1 day'', $3), length(t.suffix))
         LIMIT 1', ours)
         INTO other USING partitioned, parent.relname, 'YYYY_MM_DD_HH24_MI_SS';
-    IF keep IS NOT NULL AND other.partition IS NOT NULL THEN
+    IF other.partition IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('partition %s is not of the time in its name', other.partition),
             DETAIL = format('By this server''s epoch its first ID is of %s.', other.first_at),
@@ -316,4 +320,5 @@ for a scheduler, which connects as the table''s owner;
 width is whole months or whole hours, in UTC;
 ahead, 1 to 1000, is how many partitions there are after the present one;
 each is made or dropped in a transaction of its own, waits for a lock for lock_timeout at most, and is then left to the next call with a warning;
-stops with a warning where it waited in vain, and refuses a table whose owner could gain the caller''s rights';
+stops with a warning where it waited in vain; is an error for a table whose owner could gain the caller''s rights,
+and, with keep, for one with a partition that by this server''s epoch is not of the time in its name';

@@ -228,7 +228,6 @@ private:
         for (Number &row : tables.numbers) {
             const bool was_free = row.end <= tables.newest && !row.resting;
             const std::int64_t ahead = was_free ? Ahead(now - tables.newest) : claim_length_;
-            row.given = std::max(row.given, row.end);
             row.end = std::max(row.end, now + kMargin + ahead);
             row.given = std::max(row.given, row.end);
             row.given_back = false;

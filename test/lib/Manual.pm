@@ -10,7 +10,7 @@ use File::Basename qw(dirname);
 use File::Spec;
 use Time::Local qw(timegm);
 
-our @EXPORT_OK = qw(read_text blocks_of needs_citus anchor_of anchors_of broken_links stray_code plan_frames differences run_blocks
+our @EXPORT_OK = qw(read_text blocks_of needs_extension anchor_of anchors_of broken_links stray_code plan_frames differences run_blocks
   syntax_complaints with_outputs);
 
 use constant EPOCH_MS => 1702385533000;
@@ -62,12 +62,12 @@ sub blocks_of
 sub has_output
 {
     my ($block) = @_;
-    return ($block->{lang} eq 'sql' && !needs_citus($block)) || ($block->{lang} =~ /^(?:python|ruby|js|java|sh)$/ && $block->{info} ne '');
+    return ($block->{lang} eq 'sql' && !needs_extension($block)) || ($block->{lang} =~ /^(?:python|ruby|js|java|sh)$/ && $block->{info} ne '');
 }
 
 # SQL that takes Citus: run by test/citus.sh, by the name behind the word. Or
 # TimescaleDB, which was run by hand.
-sub needs_citus
+sub needs_extension
 {
     my ($block) = @_;
     return $block->{lang} eq 'sql' && $block->{info} =~ /^(?:citus |timescaledb$)/;

@@ -13,7 +13,7 @@ use File::Spec;
 use FindBin;
 use Test::More;
 
-use Manual qw(read_text blocks_of needs_citus broken_links stray_code plan_frames differences run_blocks syntax_complaints
+use Manual qw(read_text blocks_of needs_extension broken_links stray_code plan_frames differences run_blocks syntax_complaints
   with_outputs);
 use ManualParsers qw(parser_for);
 use PostgreSQL::Test::Utils;
@@ -48,10 +48,10 @@ sub check_blocks
 {
     my ($markdown, $database) = @_;
     my @blocks = blocks_of($markdown);
-    my @sql = grep { $_->{lang} eq 'sql' && !needs_citus($_) } @blocks;
+    my @sql = grep { $_->{lang} eq 'sql' && !needs_extension($_) } @blocks;
     my (@complaints, %update);
 
-    for my $block (grep { needs_citus($_) } @blocks)
+    for my $block (grep { needs_extension($_) } @blocks)
     {
         push @complaints, map { "line $block->{line}: $_" } syntax_complaints($node, $block->{text});
     }
