@@ -77,6 +77,17 @@ subtest 'Drizzle' => sub {
     like($said, qr/No schema changes/, 'no difference the second time');
     check_output($node, $database, 'drizzle', run_in_shop($node, $database, [ 'node', program('drizzle') ], %here));
 
+    my $pushed = shop_database($node, 'drizzle_push');
+    my $config = snippet('drizzle-config');
+    my $push = sub {
+        write_program("$folder/drizzle.config.js", $_[0]);
+        local $ENV{DATABASE_URL} = 'postgresql://shop@127.0.0.1:' . $node->port . "/$pushed";
+        my ($ok, $out, $err) = run_in_shop($node, $pushed, [qw(drizzle-kit push)], %here);
+        return "$out$err";
+    };
+    like($push->($config =~ s/tablesFilter.*\n//r), qr/Interactive prompts require a TTY/, 'push without the filter asks what became of the tables');
+    has_text($push->($config), $_, 'push with it') for 'Changes applied', 'No changes detected';
+
     # The warning is true, and no more than true.
     my $related = async_program(<<'JAVASCRIPT');
 const { relations } = require('drizzle-orm');

@@ -17,7 +17,7 @@ my $next = 'SELECT timeshard_next_id()';
 sub said_by_page
 {
     my ($message) = @_;
-    like($page, qr/`\Q$message\E`/, "the page: $message");
+    like($page, qr/`\Q$message\E`/, 'the page: ' . $message =~ s/\x{2026}/.../r);
     my $pattern = join '.*', map { quotemeta } split /\x{2026}/, $message;
     return qr/$pattern/;
 }

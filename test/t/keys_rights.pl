@@ -88,7 +88,7 @@ SQL
 $node->safe_psql('postgres', 'TRUNCATE audit');
 as_role('maker', <<'SQL');
 SET search_path = att, pg_catalog, public;
-SET standard_conforming_strings = off;
+SELECT set_config('standard_conforming_strings', 'off', false) WHERE current_setting('server_version_num')::int < 190000;
 SET check_function_bodies = off;
 SET quote_all_identifiers = on;
 SET transform_null_equals = on;
