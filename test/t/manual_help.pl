@@ -40,8 +40,9 @@ WITH member AS (
     SELECT d.classid, d.objid FROM pg_depend AS d
     JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'timeshard'
     WHERE d.deptype = 'e'
-    -- From 17 a row type's arrays are the extension's too; nobody looks at them.
-    AND NOT EXISTS (SELECT FROM pg_type AS a WHERE d.classid = 'pg_type'::regclass AND a.typarray = d.objid)
+    -- From 17 on these are members too, but nobody looks at them: arrays of types, and row types of tables and views.
+    AND NOT EXISTS (SELECT FROM pg_type AS t LEFT JOIN pg_class AS c ON c.oid = t.typrelid
+        WHERE d.classid = 'pg_type'::regclass AND (t.typarray = d.objid OR t.oid = d.objid AND c.relkind <> 'c'))
 )
 SELECT pg_describe_object(classid, objid, 0), obj_description(objid, classid::regclass::name),
     coalesce(CASE WHEN classid = 'pg_proc'::regclass THEN pg_get_function_identity_arguments(objid) END, ''),
