@@ -197,8 +197,9 @@ sub last_error
 sub subscription_errors
 {
     my ($subscriber) = @_;
-    return $subscriber->safe_psql('postgres',
-        'SELECT coalesce(sum(apply_error_count), 0) + coalesce(sum(sync_error_count), 0) FROM pg_stat_subscription_stats');
+    # The columns of 15 have other names in 19.
+    return $subscriber->safe_psql('postgres', q{SELECT coalesce(sum(value::bigint), 0)
+        FROM pg_stat_subscription_stats AS s CROSS JOIN LATERAL jsonb_each_text(to_jsonb(s)) WHERE key ~ '_error_count$'});
 }
 
 1;
