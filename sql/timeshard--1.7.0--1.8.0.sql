@@ -3,8 +3,8 @@
 -- Partitions by ID
 --
 -- The bodies' search_path makes all names PostgreSQL's own. The extension's functions, which
--- can be in any schema, are called by the name of that schema. Of a typed key, only code that a
--- superuser owns is called: its input and send functions, not its casts.
+-- can be in any schema, are called by the name of that schema. To list partitions by a typed key,
+-- only code that a superuser owns is called: its input and send functions, not its casts.
 
 CREATE FUNCTION timeshard_partitions(
     partitioned regclass,
@@ -57,7 +57,8 @@ BEGIN
         FROM pg_inherits AS i
         JOIN pg_class AS c ON c.oid = i.inhrelid
         -- Null for MINVALUE and MAXVALUE. The default partition has no bounds.
-        CROSS JOIN regexp_match(pg_get_expr(c.relpartbound, c.oid),
+        -- Given no OID, which a bound does not need, pg_get_expr waits for no lock on the partition.
+        CROSS JOIN regexp_match(pg_get_expr(c.relpartbound, 0),
             ''FROM \((?:''''(.*)''''|MINVALUE)\) TO \((?:''''(.*)''''|MAXVALUE)\)'') AS b (ends)
         WHERE i.inhparent = $1 AND b.ends IS NOT NULL
         ORDER BY 2 NULLS FIRST', parent.typsend, parent.typinput)
@@ -78,6 +79,8 @@ CREATE FUNCTION timeshard_partition_plan(
     OUT partition text,
     OUT since timestamptz,
     OUT until timestamptz,
+    OUT first_id bigint,
+    OUT end_id bigint,
     OUT command text
 )
 RETURNS SETOF record
@@ -87,36 +90,42 @@ SET timezone = 'UTC'
 AS $body$
 DECLARE
     ours CONSTANT text := (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'timeshard');
-    disagreement CONSTANT interval := '1 hour'; -- how far other servers' clocks may be behind
+    disagreement CONSTANT interval := '1 hour'; -- how far other servers' clocks may be away
     months CONSTANT integer := extract(year FROM width) * 12 + extract(month FROM width);
     hours CONSTANT numeric := extract(epoch FROM width - make_interval(months => months)) / 3600;
     suffix CONSTANT text := CASE WHEN months > 0 AND months % 12 = 0 THEN 'YYYY' WHEN months > 0 THEN 'YYYY_MM'
         WHEN hours % 24 = 0 THEN 'YYYY_MM_DD' ELSE 'YYYY_MM_DD_HH24' END;
+    remark CONSTANT text := 'Made with timeshard.custom_epoch = ';
+    ids record; -- the times that IDs can carry
     step interval;
-    starts timestamptz[]; -- of the periods that hold the time an hour ago, and the time now
+    starts timestamptz[]; -- of the periods that hold the time an hour ago, and in an hour
     parent record;
     gap record;
     name text;
     other record;
 BEGIN
+    EXECUTE format('SELECT custom_epoch AS epoch, %1$s.timeshard_time(0) AS since, %1$s.timeshard_time(9223372036854775807) AS until
+        FROM %1$s.timeshard_config()', ours) INTO ids;
     IF partitioned IS NULL OR width IS NULL OR ahead IS NULL OR at IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
             MESSAGE = 'partitioned, width, ahead and at must not be null';
-    ELSIF NOT isfinite(at) THEN
+    ELSIF at NOT BETWEEN ids.since AND ids.until THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('at must not be %s', at);
-    ELSIF NOT (months > 0 AND hours = 0 OR months = 0 AND hours > 0 AND hours = trunc(hours)) THEN
+            MESSAGE = 'at must be a time that an ID can carry',
+            DETAIL = format('It is %s, and IDs go from %s to %s.', at, ids.since, ids.until);
+    ELSIF NOT (months > 0 AND hours = 0 OR months = 0 AND hours > 0 AND hours = trunc(hours)) OR width > '100 years' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = 'width must be a number of whole months or of whole hours',
+            MESSAGE = 'width must be a number of whole months or of whole hours, up to 100 years',
             DETAIL = format('It is "%s".', width),
             HINT = 'Such as ''1 day'', ''1 week'', ''1 month'' or ''1 year''.';
     ELSIF ahead NOT BETWEEN 1 AND 1000 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'ahead must be between 1 and 1000',
             DETAIL = format('It is %s.', ahead);
-    ELSIF keep < disagreement THEN
+    ELSIF keep NOT BETWEEN disagreement AND '100 years' OR at - keep > at - disagreement THEN
+        -- The second because some intervals compare as longer than they are: '-12 months 361 days'.
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = 'keep must be at least 1 hour',
+            MESSAGE = 'keep must be between 1 hour and 100 years',
             DETAIL = format('It is "%s".', keep),
             HINT = 'Without it, nothing is dropped.';
     END IF;
@@ -125,7 +134,7 @@ BEGIN
     step := make_interval(months => months, hours => hours::integer);
     SELECT array_agg(CASE WHEN months = 0 THEN date_bin(step, t, '2001-01-01')
             ELSE make_date((m - m % nullif(months, 0)) / 12, (m - m % nullif(months, 0)) % 12 + 1, 1) END ORDER BY t) INTO starts
-    FROM unnest(ARRAY[at - disagreement, at]) AS t
+    FROM unnest(ARRAY[at - disagreement, at + disagreement]) AS t
     CROSS JOIN LATERAL CAST(extract(year FROM t) * 12 + extract(month FROM t) - 1 AS integer) AS m;
 
     SELECT c.relname, n.nspname, coalesce(' TABLESPACE ' || quote_ident(t.spcname), '') AS place,
@@ -141,22 +150,36 @@ BEGIN
             HINT = 'Make and drop its like by hand.';
     END IF;
 
+    SELECT i.inhrelid::regclass AS partition, d.description INTO other
+    FROM pg_inherits AS i
+    JOIN pg_description AS d ON d.objoid = i.inhrelid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
+    WHERE i.inhparent = partitioned AND starts_with(d.description, remark) AND d.description <> remark || ids.epoch
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('partition %s was made with another epoch', other.partition),
+            DETAIL = format('Its comment is "%s", but the server has %s.', other.description, ids.epoch),
+            HINT = 'Set timeshard.custom_epoch to what it was. If it was changed on purpose, take the comment off.';
+    END IF;
+
     action := 'make';
     FOR gap IN EXECUTE format('
         SELECT lower(ids) AS first_id, upper(ids) AS end_id, lower(ids) = p.first_id AS begins, p.since,
             %1$s.timeshard_time(lower(ids)) AS first_at, %1$s.timeshard_time(upper(ids)) AS end_at
         FROM (
-            SELECT s AS since, %1$s.timeshard_last_before(s) + 1 AS first_id, %1$s.timeshard_lower_bound(s + $4) AS end_id
+            SELECT s AS since, %1$s.timeshard_last_before(s) + 1 AS first_id, %1$s.timeshard_lower_bound(least(s + $4, $5)) AS end_id
             FROM generate_series($2, $3, $4) AS s
+            WHERE s < $5
         ) AS p
         CROSS JOIN unnest(int8multirange(int8range(p.first_id, p.end_id)) - (
             SELECT coalesce(range_agg(int8range(first_id, end_id)), ''{}'') FROM %1$s.timeshard_partitions($1)
         )) AS ids
+        WHERE (upper(ids) <= %1$s.timeshard_last_before($6) + 1) IS NOT TRUE
         ORDER BY 1', ours)
-        USING partitioned, starts[1], starts[2] + ahead * step, step
+        USING partitioned, starts[1], starts[2] + ahead * step, step, ids.until, at - keep
     LOOP
         name := parent.relname || '_' || CASE WHEN gap.begins THEN to_char(gap.since, suffix)
-            ELSE to_char(gap.first_at, 'YYYY_MM_DD_HH24_MI_SS') END;
+            ELSE to_char(gap.first_at, 'YYYY_MM_DD_HH24_MI_SS_MS') END;
         IF name <> name::name THEN
             RAISE EXCEPTION USING ERRCODE = 'name_too_long',
                 MESSAGE = format('the name of table "%s" is too long for partitions', parent.relname),
@@ -166,42 +189,23 @@ BEGIN
         partition := format('%I.%I', parent.nspname, name);
         since := gap.first_at;
         until := gap.end_at;
+        first_id := gap.first_id;
+        end_id := gap.end_id;
         -- ATTACH lets others read and write the table, which CREATE TABLE ... PARTITION OF does not.
         command := format('CREATE TABLE %1$s (LIKE %2$s INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)%3$s; '
-            'ALTER TABLE %2$s ATTACH PARTITION %1$s FOR VALUES FROM (%4$s::bigint) TO (%5$s::bigint)',
-            partition, partitioned, parent.place, gap.first_id, gap.end_id);
+            'COMMENT ON TABLE %1$s IS %4$L; ALTER TABLE %2$s ATTACH PARTITION %1$s FOR VALUES FROM (%5$s::bigint) TO (%6$s::bigint)',
+            partition, partitioned, parent.place, remark || ids.epoch, gap.first_id, gap.end_id);
         RETURN NEXT;
     END LOOP;
 
-    IF keep IS NULL THEN
-        RETURN;
-    END IF;
-
-    -- Names tell the time of partitions made here. Where their IDs tell another time, the epoch is not what it was.
-    EXECUTE format('
-        SELECT p.partition, t.first_at
-        FROM %1$s.timeshard_partitions($1) AS p
-        JOIN pg_class AS c ON c.oid = p.partition
-        CROSS JOIN LATERAL (SELECT substr(c.relname, length($2) + 2) AS suffix, %1$s.timeshard_time(greatest(p.first_id, 0)) AS first_at) AS t
-        WHERE p.first_id IS NOT NULL AND starts_with(c.relname, $2 || ''_'') AND t.suffix ~ ''^[0-9]{4}(_[0-9]{2}){0,5}$''
-        AND t.suffix COLLATE "C" NOT BETWEEN left(to_char(t.first_at - interval ''1 day'', $3), length(t.suffix))
-            AND left(to_char(t.first_at + interval ''1 day'', $3), length(t.suffix))
-        LIMIT 1', ours)
-        INTO other USING partitioned, parent.relname, 'YYYY_MM_DD_HH24_MI_SS';
-    IF other.partition IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('partition %s is not of the time in its name', other.partition),
-            DETAIL = format('By this server''s epoch its first ID is of %s.', other.first_at),
-            HINT = 'Set timeshard.custom_epoch to what it was when the partition was made. If it is the same, rename the partition.';
-    END IF;
-
     action := 'drop';
-    FOR partition, since, until IN EXECUTE format('
+    FOR partition, since, until, first_id, end_id IN EXECUTE format('
         SELECT p.partition, %1$s.timeshard_time(CASE WHEN p.first_id >= 0 THEN p.first_id END),
-            %1$s.timeshard_time(CASE WHEN p.end_id >= 0 THEN p.end_id END)
+            %1$s.timeshard_time(CASE WHEN p.end_id >= 0 THEN p.end_id END), p.first_id, p.end_id
         FROM %1$s.timeshard_partitions($1) AS p
         JOIN pg_class AS c ON c.oid = p.partition
-        WHERE p.end_id <= %1$s.timeshard_last_before($2) + 1 AND c.relkind = ''r''', ours)
+        JOIN pg_inherits AS i ON i.inhrelid = c.oid
+        WHERE p.end_id <= %1$s.timeshard_last_before($2) + 1 AND c.relkind = ''r'' AND NOT i.inhdetachpending', ours)
         USING partitioned, at - keep
     LOOP
         command := format('ALTER TABLE %s DETACH PARTITION %s; DROP TABLE %2$s', partitioned, partition);
@@ -223,7 +227,8 @@ CREATE PROCEDURE timeshard_maintain_partitions(
 LANGUAGE plpgsql
 AS $body$
 DECLARE
-    at CONSTANT pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+    at pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+    issued pg_catalog.timestamptz; -- the time of an ID
     ours pg_catalog.text;
     parent record;
     step record;
@@ -237,6 +242,8 @@ BEGIN
     -- Where no procedure can commit, as in a transaction block, it fails here.
     COMMIT;
     LOOP
+        -- What others did while this waited for a lock has to be seen.
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         IF lock_timeout IS NULL OR lock_timeout NOT BETWEEN '1 ms' AND '1 day' THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -244,12 +251,15 @@ BEGIN
                 DETAIL = format('It is %s.', coalesce('"' || lock_timeout || '"', 'null'));
         END IF;
         PERFORM set_config('lock_timeout', floor(1000 * extract(epoch FROM lock_timeout))::text, true);
-        SELECT c.relname, r.rolname AS owner, r.rolsuper AS superusers, d.oid::regclass AS rest, a.attname AS key INTO parent
+        SELECT c.relname, c.relnamespace, r.rolname AS owner, r.rolsuper AS superusers, r.rolcanlogin AS connects,
+            d.oid::regclass AS rest, a.attname AS key, u.rolname AS caller INTO parent
         FROM pg_class AS c
         JOIN pg_roles AS r ON r.oid = c.relowner
         LEFT JOIN pg_partitioned_table AS p ON p.partrelid = c.oid
         LEFT JOIN pg_class AS d ON d.oid = p.partdefid
         LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0]
+        LEFT JOIN pg_stat_get_activity(pg_backend_pid()) AS s ON true
+        LEFT JOIN pg_roles AS u ON u.oid = s.usesysid
         WHERE c.oid = partitioned;
         IF parent.owner IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_table',
@@ -257,16 +267,22 @@ BEGIN
         ELSIF NOT pg_has_role(parent.owner, 'MEMBER') THEN
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
                 MESSAGE = format('must be owner of table %s', parent.relname);
-        ELSIF parent.owner <> session_user AND NOT parent.superusers THEN
-            -- What belongs to the table, such as the function of a CHECK, can run as the session's role.
+        ELSIF parent.owner IS DISTINCT FROM parent.caller AND NOT parent.superusers THEN
+            -- What belongs to the table, such as the function of a CHECK, can run as the role that has connected,
+            -- whatever SET ROLE or SET SESSION AUTHORIZATION it has run.
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-                MESSAGE = format('role "%s" must not maintain partitions of table "%s" of role "%s"', session_user, parent.relname, parent.owner),
+                MESSAGE = format('role "%s" must not maintain partitions of table "%s" of role "%s"', parent.caller, parent.relname, parent.owner),
                 DETAIL = 'Code of the table''s owner would run with your rights.',
-                HINT = format('Connect as role "%s".', parent.owner);
+                HINT = CASE WHEN parent.connects THEN format('Connect as role "%s".', parent.owner)
+                    ELSE 'Have a role own the table that can log in, and connect as that role.' END;
         END IF;
         -- Partitions belong to the table's owner, whoever calls.
         PERFORM set_config('role', parent.owner, true);
         BEGIN
+            IF parent.superusers THEN
+                -- A schema's owner could rename it in the middle, and put another table in this one's place.
+                PERFORM FROM pg_namespace WHERE oid = parent.relnamespace FOR SHARE;
+            END IF;
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', partitioned);
         EXCEPTION WHEN lock_not_available THEN
             RAISE WARNING USING ERRCODE = SQLSTATE,
@@ -277,16 +293,23 @@ BEGIN
 
         -- Asked anew each time: others may have changed something between two transactions.
         SELECT extnamespace::regnamespace INTO ours FROM pg_extension WHERE extname = 'timeshard';
-        EXECUTE format('SELECT * FROM %s.timeshard_partition_plan($1, $2, $3, $4, $5) WHERE command <> ALL ($6) LIMIT 1', ours)
+        EXECUTE format('SELECT *, to_regclass(partition)::oid AS oid FROM %s.timeshard_partition_plan($1, $2, $3, $4, $5) WHERE command <> ALL ($6) LIMIT 1', ours)
             INTO step USING partitioned, width, ahead, keep, at, tried;
         EXIT WHEN step.partition IS NULL;
-        tried := tried || step.command;
         IF step.action = 'drop' THEN
-            -- Go by no clock by which this server would make no ID, such as one that jumped ahead.
-            EXECUTE format('SELECT %s.timeshard_next_id()', ours);
+            -- Go by no clock by which this server would make no ID, such as one that jumped ahead, be it only for a while.
+            EXECUTE format('SELECT %1$s.timeshard_time(%1$s.timeshard_next_id())', ours) INTO issued;
+            IF step.until > issued - keep THEN
+                at := issued;
+                CONTINUE;
+            END IF;
         END IF;
+        tried := tried || step.command;
         BEGIN
             EXECUTE step.command;
+            IF step.action = 'drop' AND EXISTS (SELECT FROM pg_class WHERE oid = step.oid) THEN
+                RAISE EXCEPTION USING ERRCODE = 'object_in_use', MESSAGE = format('partition %s was renamed meanwhile', step.partition);
+            END IF;
             RAISE NOTICE USING MESSAGE = format('%s partition %s, %s to %s UTC',
                 CASE step.action WHEN 'make' THEN 'made' ELSE 'dropped' END, step.partition,
                 coalesce(to_char(step.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'the beginning'),
@@ -300,8 +323,8 @@ BEGIN
             WHEN OTHERS THEN
                 GET STACKED DIAGNOSTICS cause = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
                 IF step.action = 'make' AND SQLSTATE = '23514' THEN
-                    cause := format('Find the rows: SELECT * FROM %s WHERE timeshard_between(%I::bigint, %L, %L)',
-                        parent.rest, parent.key, step.since, step.until);
+                    cause := format('Find the rows: SELECT * FROM %s WHERE %I::bigint BETWEEN %s AND %s',
+                        parent.rest, parent.key, step.first_id, step.end_id - 1);
                     hint := 'Move the rows. See "Rows in the default partition" in timeshard/doc/time-ranges.md below pg_config --docdir.';
                 END IF;
                 state := coalesce(state, SQLSTATE);
@@ -309,6 +332,14 @@ BEGIN
                     nullif(cause, ''), nullif(advice, ''));
         END;
         COMMIT;
+    END LOOP;
+    FOR step IN
+        SELECT i.inhrelid::regclass AS partition FROM pg_inherits AS i WHERE i.inhparent = partitioned AND i.inhdetachpending
+    LOOP
+        state := coalesce(state, '55000');
+        failures := concat_ws(E'\n', failures, format('Partition %1$s is half detached: its rows are out of the table, '
+            'which takes no others of their time. Unless a session is detaching it, finish it: ALTER TABLE %2$s DETACH PARTITION %1$s FINALIZE',
+            step.partition, partitioned));
     END LOOP;
     IF failures IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = state, DETAIL = failures, HINT = hint,
@@ -319,8 +350,9 @@ $body$;
 COMMENT ON PROCEDURE timeshard_maintain_partitions(regclass, interval, integer, interval, interval) IS
 'makes the next partitions of a table that is partitioned by range of an ID, and drops those that ended longer ago than keep (null: none);
 for a scheduler, which connects as the table''s owner;
-width is whole months or whole hours, in UTC;
+width is whole months or whole hours, to 100 years, in UTC;
 ahead, 1 to 1000, is how many partitions there are after the present one;
+keep is 1 hour to 100 years;
 each is made or dropped in a transaction of its own, waits for a lock for lock_timeout at most, and is then left to the next call with a warning;
 stops with a warning where it waited in vain; is an error for a table whose owner could gain the caller''s rights,
-and, with keep, for one with a partition that by this server''s epoch is not of the time in its name';
+and for one with a partition that was made with another epoch';

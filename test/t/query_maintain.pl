@@ -1,6 +1,7 @@
 # timeshard_maintain_partitions() while others read and write: no insert fails, no
 # wait is longer than lock_timeout, and a partition that cannot be made or dropped
-# now is by the next call. Clocks that differ or jump.
+# now is by the next call. Others who change things in the middle, roles that may not,
+# and clocks that differ or jump.
 use strict;
 use warnings FATAL => 'all';
 
@@ -33,8 +34,9 @@ my $daily = "'1 day', ahead => %d, keep => '1 day'";
 # What a call says, without its CONTEXT lines.
 sub maintain
 {
-    my ($arguments) = @_;
-    my (undef, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n\\set SHOW_CONTEXT never\nCALL timeshard_maintain_partitions($arguments)");
+    my ($arguments, $role) = @_;
+    my (undef, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n\\set SHOW_CONTEXT never\nCALL timeshard_maintain_partitions($arguments)",
+        extra_params => [ $role ? ('-U', $role) : () ]);
     return $err =~ s/^psql:<stdin>:\d+: //mgr =~ s/^LOCATION:.*\n?//mgr;
 }
 
@@ -164,6 +166,96 @@ subtest 'what a person has to see to' => sub {
         'its partition stays, with an error');
     is(query('SELECT count(*) FROM pages JOIN links ON page = id'), 1, 'and its rows');
 };
+
+# A session that calls, and waits for a lock by now.
+sub waiting_caller
+{
+    my ($arguments, $settings) = @_;
+    my $caller = TimeshardSession->new($node);
+    $caller->ask_ok('\set SHOW_CONTEXT never');
+    $caller->ask_ok($settings) if $settings;
+    $caller->send("CALL timeshard_maintain_partitions($arguments)");
+    $caller->await("wait_event_type = 'Lock'");
+    return $caller;
+}
+
+sub answer_of
+{
+    my ($caller) = @_;
+    my (undef, $said) = $caller->receive;
+    $caller->finish;
+    return $said;
+}
+
+subtest 'others change things in the middle' => sub {
+    my $other = TimeshardSession->new($node);
+    new_table('days');
+    $other->ask_ok('BEGIN; LOCK TABLE days IN SHARE UPDATE EXCLUSIVE MODE');
+    my @callers = map { waiting_caller("'days', '1 day', lock_timeout => '1 min'", "SET default_transaction_isolation = '$_'") } 'repeatable read', 'serializable';
+    $other->ask_ok('COMMIT');
+    my $said = join '', map { answer_of($_) } @callers;
+    is(count_of($said, qr/made partition/), query("SELECT count(*) FROM timeshard_partitions('days')"), 'of two callers one makes each partition, at any isolation level');
+    unlike($said, qr/ERROR|WARNING/, 'and the other sees it');
+
+    # As VACUUM FULL locks it.
+    my $present = query("SELECT partition FROM timeshard_partitions('days') ORDER BY first_id LIMIT 1");
+    $other->ask_ok("BEGIN; LOCK TABLE $present IN ACCESS EXCLUSIVE MODE");
+    $said = maintain("'days', " . sprintf($daily, 5) . ", lock_timeout => '100 ms'");
+    is(count_of($said, qr/made partition/), 2, 'another partition that is locked holds up nothing');
+    unlike($said, qr/ERROR|WARNING/, 'not at all');
+    $other->ask_ok('COMMIT');
+
+    make_old('days', 10);
+    query('INSERT INTO days DEFAULT VALUES');
+    my ($old) = split /\n/, query("SELECT partition FROM timeshard_partitions('days') ORDER BY first_id");
+    my $today = query('SELECT tableoid::regclass FROM days');
+    $other->ask_ok('BEGIN; LOCK TABLE ONLY days IN ACCESS SHARE MODE');
+    my $caller = waiting_caller("'days', " . sprintf($daily, 5) . ", lock_timeout => '1 min'");
+    query("BEGIN; ALTER TABLE $old RENAME TO renamed; ALTER TABLE $today RENAME TO $old; COMMIT");
+    $other->ask_ok('COMMIT');
+    like(answer_of($caller), qr/ERROR:  55006: could not make or drop .*\n(?:LOCATION.*\n)?DETAIL:  Could not drop partition public\.$old: partition public\.$old was renamed meanwhile/, 'a name that another partition has got');
+    is(query('SELECT count(*) FROM days'), 1, 'is not dropped');
+
+    $other->ask_ok('BEGIN; SELECT FROM days');
+    my $detacher = TimeshardSession->new($node);
+    $detacher->send("ALTER TABLE days DETACH PARTITION $old CONCURRENTLY");
+    $detacher->await("wait_event_type = 'Lock'");
+    query('SELECT pg_cancel_backend(' . $detacher->pid . ')');
+    $detacher->receive;
+    $other->ask_ok('COMMIT');
+    $said = maintain("'days', " . sprintf($daily, 5));
+    my ($finish) = $said =~ /^DETAIL:  Partition public\.$old is half detached: .* finish it: (.*)$/m;
+    ok($finish, 'a partition that is half detached is told of') or diag($said);
+    query($finish);
+    unlike(maintain("'days', " . sprintf($daily, 5)), qr/ERROR|WARNING/, 'until it is detached');
+    $_->finish for $other, $detacher;
+};
+
+subtest 'who may' => sub {
+    query('CREATE ROLE keeper LOGIN; CREATE ROLE cron LOGIN IN ROLE keeper; CREATE SCHEMA kept AUTHORIZATION keeper');
+    new_table('kept.visits');
+    query('ALTER TABLE kept.visits OWNER TO keeper');
+    for ([ cron => "'kept.visits', '1 day'" ], [ postgres => "'kept.visits', '1 day'" ])
+    {
+        my ($role, $arguments) = @$_;
+        $role = query('SELECT current_user') if $role eq 'postgres';
+        like(maintain($arguments, $role), qr/^ERROR:  42501: role "$role" must not maintain .* of role "keeper"\nDETAIL:  Code of .*\nHINT:  Connect as role "keeper"\.$/m, "not $role");
+    }
+    like(maintain("'kept.visits', '1 day'", 'keeper'), qr/made partition/, 'the owner');
+    is(query("SELECT string_agg(DISTINCT relowner::regrole::text, ' ') FROM timeshard_partitions('kept.visits') JOIN pg_class ON oid = partition"),
+        'keeper', 'whose the partitions are');
+
+    # A superuser's table in the schema of somebody who would put another in its place.
+    query('ALTER TABLE kept.visits OWNER TO ' . query('SELECT current_user') . '; GRANT CREATE ON DATABASE postgres TO keeper');
+    my $next = query("SELECT partition FROM timeshard_partition_plan('kept.visits', '1 day', ahead => 4) LIMIT 1");
+    my $holder = TimeshardSession->new($node);
+    $holder->ask_ok("SET ROLE keeper; BEGIN; CREATE TABLE $next ()");
+    my $caller = waiting_caller("'kept.visits', '1 day', ahead => 4, lock_timeout => '1 min'");
+    fails_with($node, "SET ROLE keeper; SET lock_timeout = '200 ms'; ALTER SCHEMA kept RENAME TO other", qr/canceling statement due to lock timeout/, 'the schema cannot be renamed meanwhile');
+    $holder->ask_ok('ROLLBACK');
+    like(answer_of($caller), qr/made partition \Q$next\E/, 'and the partition is made');
+    $holder->finish;
+};
 $node->stop;
 
 subtest 'clocks' => sub {
@@ -179,7 +271,16 @@ subtest 'clocks' => sub {
             't', "an ID by a clock that is $away away");
     }
     query('SELECT timeshard_next_id()');
-    my $before = query("SELECT count(*) FROM timeshard_partitions('clicks')");
+    my $other = TimeshardSession->new($node);
+    $other->ask_ok('BEGIN; LOCK TABLE clicks IN SHARE UPDATE EXCLUSIVE MODE');
+    set_clock($node, sprintf '%+d', $offset + 1000 * 86400);
+    my $caller = waiting_caller("'clicks', '1 hour', keep => '90 days', lock_timeout => '1 min'");
+    set_clock($node, "+$offset");
+    $other->ask_ok('COMMIT');
+    $other->finish;
+    unlike(answer_of($caller), qr/dropped|ERROR/, 'a clock that was ahead when the call began drops nothing');
+    my $present = query("SELECT count(*) FROM timeshard_partitions('clicks') WHERE timeshard_time(first_id) < now() + interval '1 day'");
+
     set_clock($node, sprintf '%+d', $offset + 1000 * 86400);
     my $said = maintain("'clicks', '1 hour', keep => '90 days'");
     like($said, qr/ERROR:  55000: clock has jumped ahead/, 'a clock that has jumped ahead is refused');
@@ -187,7 +288,7 @@ subtest 'clocks' => sub {
     is(query('SELECT count(*) FROM clicks'), 3, 'all rows are there');
     query('SELECT timeshard_accept_clock()');
     $said = maintain("'clicks', '1 hour', keep => '90 days'");
-    is(count_of($said, qr/dropped partition/), $before, 'until the clock is accepted') or diag($said);
+    is(count_of($said, qr/dropped partition/), $present, 'until the clock is accepted') or diag($said);
     $node->stop;
 };
 
@@ -199,9 +300,12 @@ subtest 'a lost epoch' => sub {
     query('INSERT INTO sales DEFAULT VALUES');
     configure($node, "timezone = 'UTC'");
     restart_with_env($node);
-    my $said = maintain("'sales', '1 day', ahead => 3, keep => '90 days'");
-    like($said, qr/^ERROR:  55000: partition public\.sales_\S+ is not of the time in its name\nDETAIL:  By this server's epoch /m, 'is noticed by the names');
-    unlike($said, qr/dropped/, 'and nothing is dropped by it');
+    for (', ahead => 5', ", keep => '90 days'")
+    {
+        my $said = maintain("'sales', '1 day'$_");
+        like($said, qr/^ERROR:  55000: partition public\.sales_\S+ was made with another epoch\nDETAIL:  Its comment is /m, "is noticed$_");
+        unlike($said, qr/made partition|dropped/, 'and nothing is made or dropped by it');
+    }
     configure($node, "timezone = 'UTC'", $epoch);
     restart_with_env($node);
     is(query('SELECT count(*) FROM sales'), 1, 'all rows are there');
