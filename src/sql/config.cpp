@@ -22,13 +22,13 @@ Datum NodeAddress(const Identity &identity, bool *is_null)
     return DirectFunctionCall1(inet_in, CStringGetDatum(identity.node_address));
 }
 
-/// False where there is no number, or none is claimed at present.
+/// False where there is no number, or none is claimed at present: a claim that ran out is none.
 bool HasNodeId(NodeIdSource source)
 {
     if (source != NodeIdSource::kRegistry)
         return source != NodeIdSource::kNone;
     const SharedState *state = AttachedStateIfAny();
-    return state != nullptr && HasClaim(*state);
+    return state != nullptr && HoldsNumber(state->header);
 }
 
 /// The layout before the last change: from shared memory once the mark has been

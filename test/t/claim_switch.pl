@@ -48,6 +48,7 @@ for my $round (1 .. 3)
     is(await_claim($taker), $number, "$name: another server takes number $number");
     my $takers = start_writers($taker, count => 3);
     fails_with($node, 'SELECT timeshard_next_id()', $no_claim, "$name: the suspended one refuses");
+    is($node->safe_psql('postgres', "SELECT node_id IS NULL FROM timeshard_config()"), 't', "$name: and shows no number");
 
     kill 'CONT', $pid or die;
     my $start = monotonic();

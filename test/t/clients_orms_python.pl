@@ -80,6 +80,11 @@ subtest 'Alembic' => sub {
     has_text($changes, $_, 'a key with a sequence') for @{ delete $written{'Alembic, a `bigserial` key that exists'} };
     unlike(alembic($database), qr/op\./, 'and not seen if they are not');
 
+    # Constraints without a name come to the filter too.
+    shop_sql($node, $database, 'ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey');
+    has_text(alembic($database), 'op.create_foreign_key(None, ', 'a foreign key');
+    shop_sql($node, $database, 'ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers');
+
     # The trap: another text is run, and no call gives what another gives.
     shop_sql($node, $database, 'ALTER TABLE orders ALTER COLUMN id SET DEFAULT timeshard_next_id();
         CREATE SCHEMA keys; ALTER DATABASE alembic SET search_path = public, keys');
