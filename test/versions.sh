@@ -117,7 +117,8 @@ in_root() {
     umount -l /.outside
     rmdir /.outside
     exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-      http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" "$@"' \
+      http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
+      NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:+/etc/ssl/outside.pem}" "$@"' \
     sh "$root" "$@"
 }
 
@@ -224,6 +225,8 @@ run_version() {
   fi
   copy_sources "$root"
   [ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+  mkdir -p "$root/etc/ssl"
+  [ -z "${NODE_EXTRA_CA_CERTS:-}" ] || cp -L "$NODE_EXTRA_CA_CERTS" "$root/etc/ssl/outside.pem" # npm's way out, too
   if ! in_root "$version" "$root" sh -c 'apt-get update && apt-get install -y --no-install-recommends make "$@"' \
     sh "postgresql-${version%-*}" "postgresql-server-dev-${version%-*}" >>"$log" 2>&1; then
     echo "skipped: Debian's packages are out of reach: $(grep -a '^E: ' "$log" | tail -n 1)" >"$work/$version.result"
