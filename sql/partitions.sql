@@ -71,6 +71,14 @@ SELECT partition, first_id IS NULL AS min, end_id IS NULL AS max FROM timeshard_
 SELECT action, partition, since, until FROM timeshard_partition_plan('visits', '1 year', keep => '3 years', at => '2029-06-01');
 DROP TABLE visits;
 
+-- Partitions of what is no ID are not dropped, however old its time would be
+CREATE TABLE visits (id bigint PRIMARY KEY, page text) PARTITION BY RANGE (id);
+CREATE TABLE below PARTITION OF visits FOR VALUES FROM (MINVALUE) TO (-1);
+CREATE TABLE negative PARTITION OF visits FOR VALUES FROM (-1) TO (0);
+CREATE TABLE serial PARTITION OF visits FOR VALUES FROM (0) TO (60000::bigint << 22);
+SELECT action, partition FROM timeshard_partition_plan('visits', '1 year', ahead => 1, keep => '1 hour', at => '2026-06-30');
+SELECT action, partition FROM timeshard_partition_plan('visits', '1 year', ahead => 1, keep => '10 years', at => '2026-06-30');
+DROP TABLE visits;
 -- Periods that begin before the epoch or end with it, and long ones
 CREATE TABLE visits (id bigint PRIMARY KEY, page text) PARTITION BY RANGE (id);
 SELECT partition, since, until, first_id, end_id FROM timeshard_partition_plan('visits', '10 years', ahead => 1, at => '2026-11-30');
@@ -161,6 +169,7 @@ CALL timeshard_maintain_partitions('visits', '1 day', keep => '101 years');
 CALL timeshard_maintain_partitions('visits', '101 years');
 CALL timeshard_maintain_partitions('visits', '1 day', lock_timeout => '0');
 CALL timeshard_maintain_partitions('visits', '1 day', lock_timeout => NULL);
+CALL timeshard_maintain_partitions('visits', '1 day', lock_timeout => '20 years -7199 days');
 SELECT * FROM timeshard_partition_plan('visits', '1 day', at => '-infinity');
 SELECT * FROM timeshard_partition_plan('visits', '1 day', at => '2093-08-19');
 CREATE TABLE a_name_that_is_55_bytes_long_for_all_that_follows_in_it (id bigint) PARTITION BY RANGE (id);
@@ -228,6 +237,21 @@ CALL timeshard_maintain_partitions('kept.visits', '1 day', ahead => 7);
 SELECT string_agg(DISTINCT relowner::regrole::text, ' ') AS owners FROM timeshard_partitions('kept.visits') JOIN pg_class ON oid = partition;
 -- Nothing of the call is left in the session
 SELECT current_user = session_user AS reset, current_setting('search_path'), current_setting('lock_timeout'), current_setting('timezone');
+DROP TABLE kept.visits;
+
+-- Nor does a table of another role's that is joined to it
+CREATE TABLE kept.visits (id bigint PRIMARY KEY, page text) PARTITION BY RANGE (id);
+CREATE TABLE kept.clicks (visit bigint REFERENCES kept.visits);
+ALTER TABLE kept.clicks OWNER TO timeshard_keeper;
+CALL timeshard_maintain_partitions('kept.visits', '1 day');
+DROP TABLE kept.clicks;
+CREATE TABLE kept.rest PARTITION OF kept.visits DEFAULT;
+ALTER TABLE kept.rest OWNER TO timeshard_keeper;
+CALL timeshard_maintain_partitions('kept.visits', '1 day');
+DROP TABLE kept.rest;
+CREATE FUNCTION timeshard_time(integer) RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE 'trap'; END $$;
+CALL timeshard_maintain_partitions('kept.visits', '1 day');
+DROP FUNCTION timeshard_time(integer);
 DROP TABLE kept.visits;
 
 -- Whatever the search_path puts before PostgreSQL's own

@@ -102,7 +102,7 @@ DECLARE
     name text;
     other record;
 BEGIN
-    EXECUTE format('SELECT custom_epoch AS epoch, %1$s.timeshard_time(0) AS since, %1$s.timeshard_time(9223372036854775807) AS until
+    EXECUTE format('SELECT custom_epoch AS epoch, %1$s.timeshard_time(0::int8) AS since, %1$s.timeshard_time(9223372036854775807) AS until
         FROM %1$s.timeshard_config()', ours) INTO ids;
     IF partitioned IS NULL OR width IS NULL OR ahead IS NULL OR at IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
@@ -197,14 +197,15 @@ BEGIN
     END LOOP;
 
     action := 'drop';
+    -- Numbers up to the epoch's first minute are taken for what is no ID, such as those of a sequence.
     FOR partition, since, until, first_id, end_id IN EXECUTE format('
-        SELECT p.partition, %1$s.timeshard_time(CASE WHEN p.first_id >= 0 THEN p.first_id END),
-            %1$s.timeshard_time(CASE WHEN p.end_id >= 0 THEN p.end_id END), p.first_id, p.end_id
+        SELECT p.partition, %1$s.timeshard_time(CASE WHEN p.first_id >= 0 THEN p.first_id END), %1$s.timeshard_time(p.end_id), p.first_id, p.end_id
         FROM %1$s.timeshard_partitions($1) AS p
         JOIN pg_class AS c ON c.oid = p.partition
         JOIN pg_inherits AS i ON i.inhrelid = c.oid
-        WHERE p.end_id <= %1$s.timeshard_last_before($2) + 1 AND c.relkind = ''r'' AND NOT i.inhdetachpending', ours)
-        USING partitioned, at - keep
+        WHERE p.end_id <= %1$s.timeshard_last_before($2) + 1 AND p.end_id > %1$s.timeshard_last_before($3) + 1
+        AND c.relkind = ''r'' AND NOT i.inhdetachpending', ours)
+        USING partitioned, at - keep, ids.since + interval '1 minute'
     LOOP
         command := format('ALTER TABLE %s DETACH PARTITION %s; DROP TABLE %2$s', partitioned, partition);
         RETURN NEXT;
@@ -229,6 +230,7 @@ DECLARE
     issued pg_catalog.timestamptz; -- the time of an ID
     ours pg_catalog.text;
     parent record;
+    neighbour record;
     step record;
     tried pg_catalog.text[] := '{}';
     cause pg_catalog.text;
@@ -243,7 +245,9 @@ BEGIN
         -- What others did while this waited for a lock has to be seen.
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        IF lock_timeout IS NULL OR lock_timeout NOT BETWEEN '1 ms' AND '1 day' THEN
+        -- A foreign key sees every row, or the step fails.
+        PERFORM set_config('row_security', 'off', true);
+        IF lock_timeout IS NULL OR floor(1000 * extract(epoch FROM lock_timeout)) NOT BETWEEN 1 AND 86400000 THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
                 MESSAGE = 'lock_timeout must be between 1 ms and 1 day',
                 DETAIL = format('It is %s.', coalesce('"' || lock_timeout || '"', 'null'));
@@ -274,6 +278,23 @@ BEGIN
                 HINT = CASE WHEN parent.connects THEN format('Connect as role "%s".', parent.owner)
                     ELSE 'Have a role own the table that can log in, and connect as that role.' END;
         END IF;
+        IF parent.superusers THEN
+            SELECT c.oid::regclass AS oid, r.rolname AS owner INTO neighbour
+            FROM (
+                SELECT inhrelid FROM pg_inherits WHERE inhparent = partitioned
+                UNION SELECT unnest(ARRAY[conrelid, confrelid]) FROM pg_constraint WHERE contype = 'f' AND partitioned IN (conrelid, confrelid)
+            ) AS n (oid)
+            JOIN pg_class AS c ON c.oid = n.oid
+            JOIN pg_roles AS r ON r.oid = c.relowner
+            WHERE NOT r.rolsuper
+            LIMIT 1;
+            IF FOUND THEN
+                RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                    MESSAGE = format('partitions of table "%s" must not be maintained beside table %s of role "%s"', parent.relname, neighbour.oid, neighbour.owner),
+                    DETAIL = 'It is a partition, or a foreign key joins them, so code of its owner would run with a superuser''s rights.',
+                    HINT = 'Let one role own both.';
+            END IF;
+        END IF;
         -- Partitions belong to the table's owner, whoever calls.
         PERFORM set_config('role', parent.owner, true);
         BEGIN
@@ -282,7 +303,7 @@ BEGIN
                 PERFORM FROM pg_namespace WHERE oid = parent.relnamespace FOR SHARE;
             END IF;
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', partitioned);
-        EXCEPTION WHEN lock_not_available THEN
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             RAISE WARNING USING ERRCODE = SQLSTATE,
                 MESSAGE = format('could not maintain partitions of table "%s" now', parent.relname),
                 DETAIL = 'Another session maintains, analyzes or changes it.', HINT = 'The next call tries again.';
@@ -291,13 +312,17 @@ BEGIN
 
         -- Asked anew each time: others may have changed something between two transactions.
         SELECT extnamespace::regnamespace INTO ours FROM pg_extension WHERE extname = 'timeshard';
-        EXECUTE format('SELECT *, to_regclass(partition)::oid AS oid FROM %s.timeshard_partition_plan($1, $2, $3, $4, $5) WHERE command <> ALL ($6) LIMIT 1', ours)
+        EXECUTE format('
+            SELECT p.*, (SELECT q.partition::oid FROM %1$s.timeshard_partitions($1) AS q WHERE q.partition::text = p.partition) AS oid
+            FROM %1$s.timeshard_partition_plan($1, $2, $3, $4, $5) AS p
+            WHERE p.command <> ALL ($6)
+            LIMIT 1', ours)
             INTO step USING partitioned, width, ahead, keep, at, tried;
         EXIT WHEN step.partition IS NULL;
         IF step.action = 'drop' THEN
             -- Go by no clock by which this server would make no ID, such as one that jumped ahead, be it only for a while.
             EXECUTE format('SELECT %1$s.timeshard_time(%1$s.timeshard_next_id())', ours) INTO issued;
-            IF step.until > issued - keep THEN
+            IF issued < at THEN
                 at := issued;
                 CONTINUE;
             END IF;
@@ -311,7 +336,7 @@ BEGIN
             RAISE NOTICE USING MESSAGE = format('%s partition %s, %s to %s UTC',
                 CASE step.action WHEN 'make' THEN 'made' ELSE 'dropped' END, step.partition,
                 coalesce(to_char(step.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'the beginning'),
-                coalesce(to_char(step.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'the epoch'));
+                to_char(step.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'));
         EXCEPTION
             WHEN lock_not_available OR deadlock_detected THEN
                 RAISE WARNING USING ERRCODE = SQLSTATE,

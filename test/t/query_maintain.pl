@@ -34,9 +34,9 @@ my $daily = "'1 day', ahead => %d, keep => '1 day'";
 # What a call says, without its CONTEXT lines.
 sub maintain
 {
-    my ($arguments, $role) = @_;
-    my (undef, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n\\set SHOW_CONTEXT never\nCALL timeshard_maintain_partitions($arguments)",
-        extra_params => [ $role ? ('-U', $role) : () ]);
+    my ($arguments, $role, $settings) = @_;
+    my $call = "\\set VERBOSITY verbose\n\\set SHOW_CONTEXT never\nCALL timeshard_maintain_partitions($arguments)";
+    my (undef, undef, $err) = $node->psql('postgres', $settings ? "$settings;\n$call" : $call, extra_params => [ $role ? ('-U', $role) : () ]);
     return $err =~ s/^psql:<stdin>:\d+: //mgr =~ s/^LOCATION:.*\n?//mgr;
 }
 
@@ -51,6 +51,14 @@ sub make_old
 {
     my ($table, $days) = @_;
     query("SELECT command FROM timeshard_partition_plan('$table', '1 day', ahead => 1, at => now() - interval '$days days')\n\\gexec");
+    return;
+}
+
+# A table with its partitions to another role.
+sub give
+{
+    my ($table, $role) = @_;
+    query("SELECT format('ALTER TABLE %s OWNER TO $role', t) FROM (SELECT '$table'::regclass UNION SELECT partition FROM timeshard_partitions('$table')) AS t (t)\n\\gexec");
     return;
 }
 
@@ -142,6 +150,20 @@ subtest 'a long transaction' => sub {
     is(to_drop('orders'), 0, 'so nothing is left to drop');
     is(query('SELECT count(*) FROM orders'), 2, 'and every row of the present is there');
     $_->finish for $writer, $caller;
+};
+
+subtest 'time zones' => sub {
+    # Some of these times have another distance from now in Berlin than in UTC.
+    for my $days (100, 200)
+    {
+        new_table("hours_$days");
+        query("SELECT command FROM timeshard_partition_plan('hours_$days', '1 hour', ahead => 3, at => now() - interval '$days days 2 hours')\n\\gexec");
+        my $said = maintain("'hours_$days', '1 hour', keep => '$days days'", undef, "SET timezone = 'Europe/Berlin'; SET statement_timeout = '1 min'");
+        like($said, qr/dropped partition/, "$days days ago in Berlin");
+        unlike($said, qr/ERROR/, 'without an error');
+        is(query("SELECT count(*) FROM timeshard_partition_plan('hours_$days', '1 hour', keep => '$days days') WHERE action = 'drop' AND until < now() - interval '$days days 1 minute'"), 0,
+            'all is dropped that the plan says');
+    }
 };
 
 subtest 'what a person has to see to' => sub {
@@ -245,8 +267,28 @@ subtest 'who may' => sub {
     is(query("SELECT string_agg(DISTINCT relowner::regrole::text, ' ') FROM timeshard_partitions('kept.visits') JOIN pg_class ON oid = partition"),
         'keeper', 'whose the partitions are');
 
+    # Rows that the owner may not see are referenced all the same.
+    make_old('kept.visits', 10);
+    give('kept.visits', 'keeper');
+    query("INSERT INTO kept.visits (id) VALUES (timeshard_lower_bound(now() - interval '10 days'));
+        CREATE TABLE kept.clicks AS SELECT id AS visit FROM kept.visits; ALTER TABLE kept.clicks OWNER TO keeper, ADD FOREIGN KEY (visit) REFERENCES kept.visits;
+        ALTER TABLE kept.clicks ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY none ON kept.clicks USING (false)");
+    like(maintain("'kept.visits', " . sprintf($daily, 3), 'keeper'), qr/Could not drop partition .*: query would be affected by row-level security policy for table "clicks"/, 'rows that the owner may not see');
+    is(query('SELECT count(*) FROM kept.visits JOIN kept.clicks ON id = visit'), 1, 'keep what they reference');
+    query('DROP TABLE kept.clicks');
+
+    # One that cannot be dropped holds up no other.
+    my ($oldest) = split /\n/, query("SELECT partition FROM timeshard_partitions('kept.visits') ORDER BY first_id");
+    query("CREATE SCHEMA closed; ALTER TABLE $oldest SET SCHEMA closed");
+    my $said = maintain("'kept.visits', " . sprintf($daily, 3), 'keeper');
+    like($said, qr/^DETAIL:  Could not drop partition closed\.\S+: permission denied for schema closed$/m, 'a partition in a closed schema');
+    like($said, qr/dropped partition kept/, 'holds up no other');
+    query('DROP SCHEMA closed CASCADE');
+
     # A superuser's table in the schema of somebody who would put another in its place.
-    query('ALTER TABLE kept.visits OWNER TO ' . query('SELECT current_user') . '; GRANT CREATE ON DATABASE postgres TO keeper');
+    my $superuser = query('SELECT current_user');
+    give('kept.visits', $superuser);
+    query('GRANT CREATE ON DATABASE postgres TO keeper');
     my $next = query("SELECT partition FROM timeshard_partition_plan('kept.visits', '1 day', ahead => 4) LIMIT 1");
     my $holder = TimeshardSession->new($node);
     $holder->ask_ok("SET ROLE keeper; BEGIN; CREATE TABLE $next ()");
