@@ -83,6 +83,7 @@ DROP TABLE visits;
 CREATE TABLE visits (id bigint PRIMARY KEY, page text) PARTITION BY RANGE (id);
 SELECT partition, since, until, first_id, end_id FROM timeshard_partition_plan('visits', '10 years', ahead => 1, at => '2026-11-30');
 SELECT partition, since, until, first_id, end_id FROM timeshard_partition_plan('visits', '1 month', ahead => 3, at => '2093-08-01');
+SELECT partition, since, until, first_id FROM timeshard_partition_plan('visits', '1 hour', ahead => 1, at => '2023-12-12 13:00:00+00');
 SELECT partition, since, until FROM timeshard_partition_plan('visits', '100 years', ahead => 1000, at => '2026-11-30');
 SELECT run_plan('visits', '10 years', 1, '2026-11-30');
 SELECT count(*) FROM timeshard_partition_plan('visits', '10 years', ahead => 1, keep => '1 hour', at => '2026-11-30');

@@ -169,14 +169,14 @@ BEGIN
         FROM (
             SELECT s AS since, %1$s.timeshard_last_before(s) + 1 AS first_id, %1$s.timeshard_lower_bound(least(s + $4, $5)) AS end_id
             FROM generate_series($2, $3, $4) AS s
-            WHERE s < $5
+            WHERE s < $5 AND s + $4 > $7
         ) AS p
         CROSS JOIN unnest(int8multirange(int8range(p.first_id, p.end_id)) - (
             SELECT coalesce(range_agg(int8range(first_id, end_id)), ''{}'') FROM %1$s.timeshard_partitions($1)
         )) AS ids
         WHERE (upper(ids) <= %1$s.timeshard_last_before($6) + 1) IS NOT TRUE
         ORDER BY 1', ours)
-        USING partitioned, starts[1], starts[2] + ahead * step, step, ids.until, at - keep
+        USING partitioned, starts[1], starts[2] + ahead * step, step, ids.until, at - keep, ids.since
     LOOP
         name := parent.relname || '_' || CASE WHEN gap.begins THEN to_char(gap.since, suffix)
             ELSE to_char(gap.first_at, 'YYYY_MM_DD_HH24_MI_SS_MS') END;
@@ -247,8 +247,6 @@ BEGIN
         -- What others did while this waited for a lock has to be seen.
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        -- A foreign key sees every row, or the step fails.
-        PERFORM set_config('row_security', 'off', true);
         IF lock_timeout IS NULL OR floor(1000 * extract(epoch FROM lock_timeout)) NOT BETWEEN 1 AND 86400000 THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
                 MESSAGE = 'lock_timeout must be between 1 ms and 1 day',
@@ -280,6 +278,22 @@ BEGIN
                 HINT = CASE WHEN parent.connects THEN format('Connect as role "%s".', parent.owner)
                     ELSE 'Have a role own the table that can log in, and connect as that role.' END;
         END IF;
+        -- Partitions belong to the table's owner, whoever calls.
+        PERFORM set_config('role', parent.owner, true);
+        BEGIN
+            IF parent.superusers THEN
+                -- A schema's owner could rename it in the middle, and put another table in this one's place.
+                PERFORM FROM pg_namespace WHERE oid = parent.relnamespace FOR SHARE;
+            END IF;
+            EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', partitioned);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            RAISE WARNING USING ERRCODE = SQLSTATE,
+                MESSAGE = format('could not maintain partitions of table "%s" now', parent.relname),
+                DETAIL = 'Another session maintains, analyzes or changes it.', HINT = 'The next call tries again.';
+            EXIT;
+        END;
+
+        -- Under the lock, so that none joins later.
         IF parent.superusers THEN
             SELECT c.oid::regclass AS oid, r.rolname AS owner INTO neighbour
             FROM (
@@ -297,20 +311,6 @@ BEGIN
                     HINT = 'Let one role own both.';
             END IF;
         END IF;
-        -- Partitions belong to the table's owner, whoever calls.
-        PERFORM set_config('role', parent.owner, true);
-        BEGIN
-            IF parent.superusers THEN
-                -- A schema's owner could rename it in the middle, and put another table in this one's place.
-                PERFORM FROM pg_namespace WHERE oid = parent.relnamespace FOR SHARE;
-            END IF;
-            EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', partitioned);
-        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-            RAISE WARNING USING ERRCODE = SQLSTATE,
-                MESSAGE = format('could not maintain partitions of table "%s" now', parent.relname),
-                DETAIL = 'Another session maintains, analyzes or changes it.', HINT = 'The next call tries again.';
-            EXIT;
-        END;
 
         -- Asked anew each time: others may have changed something between two transactions.
         SELECT extnamespace::regnamespace INTO ours FROM pg_extension WHERE extname = 'timeshard';
@@ -330,6 +330,8 @@ BEGIN
             END IF;
         END IF;
         tried := tried || step.command;
+        -- Foreign keys of others see every row that references one to drop, or the drop fails. A new partition has no rows.
+        PERFORM set_config('row_security', CASE step.action WHEN 'drop' THEN 'off' ELSE 'on' END, true);
         BEGIN
             EXECUTE step.command;
             IF step.action = 'drop' AND EXISTS (SELECT FROM pg_class WHERE oid = step.oid) THEN

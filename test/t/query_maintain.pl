@@ -276,6 +276,9 @@ subtest 'who may' => sub {
     like(maintain("'kept.visits', " . sprintf($daily, 3), 'keeper'), qr/Could not drop partition .*: query would be affected by row-level security policy for table "clicks"/, 'rows that the owner may not see');
     is(query('SELECT count(*) FROM kept.visits JOIN kept.clicks ON id = visit'), 1, 'keep what they reference');
     query('DROP TABLE kept.clicks');
+    query('CREATE TABLE kept.tenants (t bigint PRIMARY KEY); ALTER TABLE kept.tenants OWNER TO keeper, ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+        ALTER TABLE kept.visits ADD COLUMN tenant bigint REFERENCES kept.tenants');
+    like(maintain("'kept.visits', '1 day', ahead => 4", 'keeper'), qr/\ANOTICE: .*made partition [^\n]*\n\z/, 'but hold up none that is made');
 
     # One that cannot be dropped holds up no other.
     my ($oldest) = split /\n/, query("SELECT partition FROM timeshard_partitions('kept.visits') ORDER BY first_id");
@@ -289,13 +292,23 @@ subtest 'who may' => sub {
     my $superuser = query('SELECT current_user');
     give('kept.visits', $superuser);
     query('GRANT CREATE ON DATABASE postgres TO keeper');
-    my $next = query("SELECT partition FROM timeshard_partition_plan('kept.visits', '1 day', ahead => 4) LIMIT 1");
+    query('ALTER TABLE kept.visits DROP COLUMN tenant');
+    my $next = query("SELECT partition FROM timeshard_partition_plan('kept.visits', '1 day', ahead => 5) LIMIT 1");
     my $holder = TimeshardSession->new($node);
     $holder->ask_ok("SET ROLE keeper; BEGIN; CREATE TABLE $next ()");
-    my $caller = waiting_caller("'kept.visits', '1 day', ahead => 4, lock_timeout => '1 min'");
+    my $caller = waiting_caller("'kept.visits', '1 day', ahead => 5, lock_timeout => '1 min'");
     fails_with($node, "SET ROLE keeper; SET lock_timeout = '200 ms'; ALTER SCHEMA kept RENAME TO other", qr/canceling statement due to lock timeout/, 'the schema cannot be renamed meanwhile');
     $holder->ask_ok('ROLLBACK');
     like(answer_of($caller), qr/made partition \Q$next\E/, 'and the partition is made');
+
+    # Or who joins a table to it in the middle.
+    query('CREATE TABLE kept.clicks (visit bigint); ALTER TABLE kept.clicks OWNER TO keeper; GRANT REFERENCES ON kept.visits TO keeper');
+    $holder->ask_ok('BEGIN; ALTER TABLE kept.clicks ADD FOREIGN KEY (visit) REFERENCES kept.visits');
+    $caller = waiting_caller("'kept.visits', '1 day', ahead => 6, lock_timeout => '1 min'");
+    $holder->ask_ok('COMMIT');
+    my $refused = answer_of($caller);
+    like($refused, qr/^ERROR:  42501: partitions of table "visits" must not be maintained beside table kept\.clicks of role "keeper"$/m, 'a table of another role');
+    unlike($refused, qr/made|dropped/, 'before any step');
     $holder->finish;
 };
 $node->stop;
