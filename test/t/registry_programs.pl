@@ -1,5 +1,6 @@
 # Programs that are no PostgreSQL claim numbers, as doc/claimed-node-ids.md shows in
-# Python and JavaScript: by a role that may only claim, and also through pgbouncer.
+# Python and JavaScript: by a role that may only claim, and also through pgbouncer. More
+# numbers for a registry.
 #
 # Debian: python3-psycopg, nodejs and node-pg, pgbouncer.
 use strict;
@@ -68,5 +69,12 @@ SKIP: {
     $pool->stop;
 }
 cmp_ok($node->safe_psql('shop', 'SELECT count(*) FROM timeshard_claims'), '>=', 1, 'the history has them') if $there{python} || $there{js};
+
+# More numbers, as the page adds them.
+my ($more) = map { $_->{text} } grep { $_->{text} =~ /^INSERT INTO timeshard_registry_numbers/ } @blocks or die 'the page adds none';
+$node->safe_psql('shop', $more);
+is($node->safe_psql('shop', q{SELECT outcome, node_id BETWEEN 1000 AND 1019, first_offset + 1702385533000 BETWEEN registry_clock - 60000 AND registry_clock
+    FROM timeshard_claim('late', (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 10, 1702385533000, '[1000,1023]')}, extra_params => [ '-U', 'shop' ]),
+    'claimed|t|t', 'one of them can be claimed, from now on');
 
 done_testing();
