@@ -17,14 +17,14 @@ refuse() {
   shift 2
   ! grep -nE "$pattern" "$@" || { echo "$complaint" >&2; exit 1; }
 }
-refuse '#include *["<](postgres|fmgr|utils/|storage/|\.\./(server|sql|registry)/)' 'the core includes PostgreSQL or another room' src/core/*
-refuse '#include *"\.\./(sql|registry)/' 'the server room includes an SQL function or the registry worker' src/server/*
-refuse '#include *"\.\./(sql|registry)/' 'the SQL functions and the registry worker are apart' src/sql/* src/registry/*
-refuse '(<<|>>) *(k[A-Z]|[0-9])' 'bit arithmetic outside the core' src/server/* src/sql/* src/registry/*
-refuse 'PG_VERSION_NUM' 'a version difference outside compat.hpp' $(ls src/*/* | grep -vE 'compat.hpp|server/postgres.hpp')
+refuse '#include *["<](postgres|fmgr|utils/|storage/|\.\./(server|sql|registry)/)' 'the core includes PostgreSQL or another room' src/core/*.?pp
+refuse '#include *"\.\./(sql|registry)/' 'the server room includes an SQL function or the registry worker' src/server/*.?pp
+refuse '#include *"\.\./(sql|registry)/' 'the SQL functions and the registry worker are apart' src/sql/*.?pp src/registry/*.?pp
+refuse '(<<|>>) *(k[A-Z]|[0-9])' 'bit arithmetic outside the core' src/server/*.?pp src/sql/*.?pp src/registry/*.?pp
+refuse 'PG_VERSION_NUM' 'a version difference outside compat.hpp' $(ls src/*/*.?pp | grep -vE 'compat.hpp|server/postgres.hpp')
 refuse '#include "(access|catalog|utils|storage|nodes|executor)/' "PostgreSQL's headers are opened by postgres.hpp" \
-  $(ls src/*/* | grep -vE 'server/(compat|postgres).hpp')
-if [ -n "$(ls src/*/* | sed 's,.*/,,' | sort | uniq -d)" ]; then
+  $(ls src/*/*.?pp | grep -vE 'server/(compat|postgres).hpp')
+if [ -n "$(ls src/*/*.?pp | sed 's,.*/,,' | sort | uniq -d)" ]; then
   echo 'two files in src share a name' >&2
   exit 1
 fi
