@@ -293,7 +293,7 @@ subtest 'who may' => sub {
     query('ALTER TABLE kept.visits DROP COLUMN tenant');
     my $next = query("SELECT partition FROM timeshard_partition_plan('kept.visits', '1 day', ahead => 5) LIMIT 1");
     my $holder = TimeshardSession->new($node);
-    $holder->ask_ok("SET ROLE keeper; BEGIN; CREATE TABLE $next ()");
+    $holder->ask_ok('BEGIN; LOCK TABLE kept.visits IN SHARE UPDATE EXCLUSIVE MODE');
     my $caller = waiting_caller("'kept.visits', '1 day', ahead => 5, lock_timeout => '1 min'");
     fails_with($node, "SET ROLE keeper; SET lock_timeout = '200 ms'; ALTER SCHEMA kept RENAME TO other", qr/canceling statement due to lock timeout/, 'the schema cannot be renamed meanwhile');
     $holder->ask_ok('ROLLBACK');
@@ -301,7 +301,7 @@ subtest 'who may' => sub {
 
     # Or who joins a table to it in the middle.
     query('CREATE TABLE kept.clicks (visit bigint); ALTER TABLE kept.clicks OWNER TO keeper; GRANT REFERENCES ON kept.visits TO keeper');
-    $holder->ask_ok('BEGIN; ALTER TABLE kept.clicks ADD FOREIGN KEY (visit) REFERENCES kept.visits');
+    $holder->ask_ok('SET ROLE keeper; BEGIN; ALTER TABLE kept.clicks ADD FOREIGN KEY (visit) REFERENCES kept.visits');
     $caller = waiting_caller("'kept.visits', '1 day', ahead => 6, lock_timeout => '1 min'");
     $holder->ask_ok('COMMIT');
     my $refused = answer_of($caller);
